@@ -1,0 +1,123 @@
+"""Compiled CPU kernels: built once from ``kernels/`` with the machine's C++ compiler, cached, loaded with ctypes.
+
+Where no compiler exists (or ``AOQLAB_NATIVE=0`` is set) :func:`library` returns ``None``, says so once, and callers use
+their eager Torch twin, which is correct everywhere and the only path on other devices.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+SOURCE = Path(__file__).parent / "kernels" / "kernels.cpp"
+FLAGS = ("-O3", "-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared")
+SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+# Below this many elements per thread, starting a thread costs more than it saves.
+GRAIN = 65536
+
+
+class NativeUnavailableWarning(UserWarning):
+    """The compiled kernels could not be built; eager Torch code is used instead (same results, slower)."""
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: ``$AOQLAB_CACHE``, else ``$XDG_CACHE_HOME/aoqlab``, else ``~/.cache/aoqlab``."""
+    if folder := os.environ.get("AOQLAB_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aoqlab"
+
+
+def _compiler() -> str | None:
+    names = (os.environ.get("CXX"), "c++", "g++", "clang++")
+    return next((found for name in names if name and (found := shutil.which(name))), None)
+
+
+def _processor() -> str:
+    """What ``-march=native`` depends on, so that a cache shared between machines never serves the wrong code."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+    except OSError:
+        return platform.processor() + platform.machine()
+
+
+def _build(compiler: str, target: Path) -> None:
+    """Compile into a temporary file and move it into place, so that a reader never sees half a library."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(suffix=".so", dir=target.parent)
+    os.close(handle)
+    try:
+        errors = ""
+        for march in (["-march=native"], ["-mcpu=native"], []):  # GCC and Clang spell it differently per architecture
+            command = [compiler, *FLAGS, *march, "-pthread", str(SOURCE), "-o", name]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+            if done.returncode == 0:
+                os.replace(name, target)
+                return
+            errors = done.stderr.strip()
+        raise OSError(f"{compiler} could not compile {SOURCE.name}: {errors[-500:]}")
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """The loaded kernels, or ``None`` (announced once) where they cannot be built."""
+    if os.environ.get("AOQLAB_NATIVE") == "0":
+        return None
+    try:
+        compiler = _compiler()
+        if compiler is None:
+            raise OSError("no C++ compiler found (looked for $CXX, c++, g++, clang++)")
+        sources = [path.read_text() for path in sorted(SOURCE.parent.glob("*.?pp"))]
+        key = "\n".join((*sources, *FLAGS, compiler, _processor()))
+        target = cache_folder() / f"kernels-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
+        if not target.exists():
+            _build(compiler, target)
+        return ctypes.CDLL(str(target))
+    except (OSError, subprocess.SubprocessError) as error:
+        message = f"aoqlab runs without its compiled kernels, slower but with the same results: {error}"
+        warnings.warn(message, NativeUnavailableWarning, stacklevel=2)
+        return None
+
+
+def available(*tensors: Tensor) -> bool:
+    """Whether these tensors are on the CPU, are not being traced, and the kernels exist."""
+    on_cpu = all(t.device.type == "cpu" for t in tensors)
+    return on_cpu and not torch.compiler.is_compiling() and library() is not None
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Whether the kernels may take these tensors: as :func:`available`, all of one of float32 or float64."""
+    dtype = tensors[0].dtype
+    return dtype in SUFFIX and all(t.dtype == dtype for t in tensors) and available(*tensors)
+
+
+def threads_for(elements: int) -> int:
+    return max(1, min(torch.get_num_threads(), elements // GRAIN))
+
+
+def call(name: str, *arguments: object) -> None:
+    """Call a kernel: tensors pass as pointers, floats as double, ints as int64, ``None`` as a null pointer."""
+    converted: list[object] = []
+    for value in arguments:
+        if value is None or isinstance(value, Tensor):
+            converted.append(ctypes.c_void_p(None if value is None else value.data_ptr()))
+        elif isinstance(value, float):
+            converted.append(ctypes.c_double(value))
+        else:
+            converted.append(ctypes.c_int64(value))  # type: ignore[arg-type]
+    lib = library()
+    assert lib is not None, "call() needs usable() first"
+    getattr(lib, name)(*converted)

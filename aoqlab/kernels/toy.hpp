@@ -1,0 +1,226 @@
+// Toy regression, see aoqlab/toy/regression.py: many runs on one data set, every training step fused into one pass.
+#pragma once
+
+#include "common.hpp"
+#include "tracker.hpp"
+
+namespace {
+
+template <class T>
+struct Toy {
+  const T* inputs;         // (samples, n)
+  const T* targets;        // (samples)
+  const int64_t* batches;  // (steps, batch): rows of inputs
+  int64_t n, batch, runs;
+  T *weights, *first, *second;              // (runs, n): weights and Adam's moments
+  // (runs): the learned step (LSQ) or level interval (AOQ), Adam's moments and step count for it
+  double *step, *step_first, *step_second, *step_count;
+  const double* interval;                   // (runs): AOQ's threshold interval
+  const uint8_t* coupled;                   // (runs): 1 for LSQ, 0 for AOQ
+  // (steps + 1, runs): what the schedules say at every step; the last row only serves the final encoding
+  const double *lr, *shrink, *dampening;
+  const uint8_t* learns;
+  double* losses;    // (steps, runs): batch loss
+  int64_t* hashes;   // (steps, runs): configuration after every step
+  int64_t* hamming_max;
+  int64_t first_step;  // optimizer steps already done
+  double beta1, beta2, eps;
+};
+
+constexpr int CHUNK = 256;  // columns handled at once: 20 rows of inputs stay in the first two cache levels
+
+template <class T>
+struct Lanes {
+  typedef T vec __attribute__((vector_size(64)));
+  static constexpr int width = 64 / sizeof(T);
+};
+
+// out[j] = sum_b r[b] x[b][j]
+template <class T>
+void combine(const T* const* rows, const T* r, int64_t batch, T* __restrict out, int64_t n) {
+  for (int64_t j = 0; j < n; ++j) out[j] = 0;
+  int64_t b = 0;
+  for (; b + 4 <= batch; b += 4) {
+    const T *__restrict x0 = rows[b], *__restrict x1 = rows[b + 1], *__restrict x2 = rows[b + 2],
+            *__restrict x3 = rows[b + 3];
+    const T r0 = r[b], r1 = r[b + 1], r2 = r[b + 2], r3 = r[b + 3];
+    for (int64_t j = 0; j < n; ++j) out[j] += (r0 * x0[j] + r1 * x1[j]) + (r2 * x2[j] + r3 * x3[j]);
+  }
+  for (; b < batch; ++b) {
+    const T* __restrict x = rows[b];
+    for (int64_t j = 0; j < n; ++j) out[j] += r[b] * x[j];
+  }
+}
+
+// sums[b] += sum_j v[j] x[b][j]; v is zero beyond n, up to a whole number of vectors
+template <class T>
+void project(const T* const* rows, const T* v, int64_t batch, double* sums, int64_t n) {
+  using vec = typename Lanes<T>::vec;
+  constexpr int W = Lanes<T>::width;
+  for (int64_t b = 0; b < batch; b += 4) {
+    const int64_t here = std::min<int64_t>(4, batch - b);
+    const T* x[4];
+    for (int64_t i = 0; i < 4; ++i) x[i] = rows[b + std::min(i, here - 1)];
+    vec a0 = {}, a1 = {}, a2 = {}, a3 = {};
+    int64_t j = 0;
+    for (; j + W <= n; j += W) {
+      vec y, x0, x1, x2, x3;
+      std::memcpy(&y, v + j, 64);
+      std::memcpy(&x0, x[0] + j, 64);
+      std::memcpy(&x1, x[1] + j, 64);
+      std::memcpy(&x2, x[2] + j, 64);
+      std::memcpy(&x3, x[3] + j, 64);
+      a0 += y * x0;
+      a1 += y * x1;
+      a2 += y * x2;
+      a3 += y * x3;
+    }
+    const vec* acc[4] = {&a0, &a1, &a2, &a3};
+    for (int64_t i = 0; i < here; ++i) {
+      double total = 0;
+      for (int l = 0; l < W; ++l) total += double((*acc[i])[l]);
+      for (int64_t k = j; k < n; ++k) total += double(v[k]) * double(x[i][k]);
+      sums[b + i] += total;
+    }
+  }
+}
+
+struct Steps {  // of one run at one step
+  double threshold, level;
+};
+
+// Positions and codes of one chunk, with LSQ's d w_hat / d s in `slope`; returns AOQ's squared distance to the middle of
+// the bins, which the norm in its dampening needs.
+template <class T>
+double encode_chunk(const T* __restrict w, int64_t n, T step, T low, T high, T* __restrict level, T* __restrict slope,
+                    uint8_t* __restrict codes, bool coupled) {
+  if (coupled) {
+    for (int64_t j = 0; j < n; ++j) {
+      const T v = w[j] / step, k = position(w[j], step, T(-0.5), low, high);
+      level[j] = k;
+      slope[j] = (v > low && v < high) ? k - v : k;
+      codes[j] = uint8_t(int32_t(k - low));
+    }
+    return 0;
+  }
+  for (int64_t j = 0; j < n; ++j) {
+    const T k = position(w[j], step, T(-0.5), low, high), away = w[j] - step * k;
+    level[j] = k;
+    slope[j] = away * away;
+    codes[j] = uint8_t(int32_t(k - low));
+  }
+  return lane_sum<T>(0, n, [=](int64_t j) { return slope[j]; });
+}
+
+// Straight-through mask of LSQ, or pull of AOQ's dampening, on the gradient of one chunk.
+template <class T>
+void shape_gradient(const T* __restrict w, T* __restrict g, int64_t n, T step, T low, T high, bool coupled, T pull) {
+  if (coupled) {
+    for (int64_t j = 0; j < n; ++j) {
+      const T v = w[j] / step;
+      g[j] = (v > low && v < high) ? g[j] : T(0);
+    }
+  } else if (pull != 0) {
+    for (int64_t j = 0; j < n; ++j) g[j] += pull * (w[j] - step * position(w[j], step, T(-0.5), low, high));
+  }
+}
+
+template <class T>
+void adam_chunk(T* __restrict w, T* __restrict m, T* __restrict v, const T* __restrict g, int64_t n, T beta1, T beta2,
+                T rate, T root, T eps) {
+  for (int64_t j = 0; j < n; ++j) {
+    m[j] += (g[j] - m[j]) * (1 - beta1);
+    v[j] = v[j] * beta2 + (1 - beta2) * g[j] * g[j];
+    w[j] -= rate * m[j] / (std::sqrt(v[j]) / root + eps);
+  }
+}
+
+constexpr double MIN_STEP = 1e-12;  // aoqlab.ste.MIN_STEP
+
+// Runs first_run, first_run + stride, ... over `steps` steps. Runs never meet, so threads need no barrier; all runs of a
+// thread share each chunk of the inputs while it is in cache.
+template <class T>
+void toy_runs(const Toy<T>& p, const Tracker& tracker, int64_t steps, int64_t first_run, int64_t stride) {
+  const int64_t n = p.n, B = p.batch, R = p.runs, L = tracker.n_levels;
+  const T low = T(-L / 2), high = T(L / 2 - 1);
+  std::vector<const T*> now(static_cast<size_t>(B)), next(static_cast<size_t>(B));
+  std::vector<double> level_sums(size_t(R * B), 0.0), slope_sums(size_t(R * B), 0.0), distance(size_t(R), 0.0);
+  std::vector<T> residual(size_t(R * B)), pull(size_t(R), T(0));
+  std::vector<Steps> old(static_cast<size_t>(R)), fresh(static_cast<size_t>(R));
+  T g[CHUNK], level[CHUNK], slope[CHUNK];
+  uint8_t codes[CHUNK];
+
+  auto steps_at = [&](int64_t r, int64_t t) {
+    const double shrink = p.shrink[t * R + r], s = std::max(p.step[r], MIN_STEP);
+    if (p.coupled[r]) return Steps{s, s};
+    return Steps{std::max(shrink * p.interval[r], MIN_STEP), std::max(shrink * p.step[r], MIN_STEP)};
+  };
+  auto rows_at = [&](int64_t t, int64_t column, std::vector<const T*>& rows) {
+    for (int64_t b = 0; b < B; ++b) rows[size_t(b)] = p.inputs + p.batches[t * B + b] * n + column;
+  };
+  auto encode_and_project = [&](int64_t r, int64_t column, int64_t size, bool predict) {
+    distance[size_t(r)] += encode_chunk(p.weights + r * n + column, size, T(fresh[size_t(r)].threshold), low, high,
+                                        level, slope, codes, p.coupled[r]);
+    if (!predict) return;
+    project(next.data(), level, B, &level_sums[size_t(r * B)], size);
+    if (p.coupled[r]) project(next.data(), slope, B, &slope_sums[size_t(r * B)], size);
+  };
+
+  for (int64_t r = first_run; r < R; r += stride) fresh[size_t(r)] = steps_at(r, 0);
+  for (int64_t column = 0; column < n; column += CHUNK) {  // predictions for the first batch
+    rows_at(0, column, next);
+    for (int64_t r = first_run; r < R; r += stride)
+      encode_and_project(r, column, std::min<int64_t>(CHUNK, n - column), true);
+  }
+  for (int64_t t = 0; t < steps; ++t) {
+    for (int64_t r = first_run; r < R; r += stride) {
+      // Everything that needs the whole weight vector: residuals, loss, and the step of the quantizer.
+      const size_t at = size_t(r);
+      const double shrink = p.shrink[t * R + r], scale = 2.0 / double(B), lr = p.lr[t * R + r];
+      double loss = 0, step_gradient = 0;
+      for (int64_t b = 0; b < B; ++b) {
+        const size_t i = size_t(r * B + b);
+        const double error = fresh[at].level * level_sums[i] - double(p.targets[p.batches[t * B + b]]);
+        loss += error * error / double(B);
+        residual[i] = T(scale * error);
+        step_gradient += scale * error * (p.coupled[r] ? slope_sums[i] : shrink * level_sums[i]);
+        level_sums[i] = slope_sums[i] = 0;
+      }
+      p.losses[t * R + r] = loss;
+      pull[at] = distance[at] > 0 ? T(p.dampening[t * R + r] / std::sqrt(distance[at])) : T(0);
+      distance[at] = 0;
+      if (p.learns[t * R + r]) {
+        const double count = ++p.step_count[r];
+        double &m = p.step_first[r], &v = p.step_second[r];
+        m += (step_gradient - m) * (1 - p.beta1);
+        v = v * p.beta2 + (1 - p.beta2) * step_gradient * step_gradient;
+        const double root = std::sqrt(1 - std::pow(p.beta2, count));
+        p.step[r] -= lr / (1 - std::pow(p.beta1, count)) * m / (std::sqrt(v) / root + p.eps);
+      }
+      old[at] = fresh[at];
+      fresh[at] = steps_at(r, t + 1);
+    }
+    const double count = double(p.first_step + t + 1);
+    const double correct = 1 - std::pow(p.beta1, count), root = std::sqrt(1 - std::pow(p.beta2, count));
+    for (int64_t column = 0; column < n; column += CHUNK) {
+      const int64_t size = std::min<int64_t>(CHUNK, n - column);
+      rows_at(t, column, now);
+      if (t + 1 < steps) rows_at(t + 1, column, next);
+      for (int64_t r = first_run; r < R; r += stride) {
+        const int64_t at = r * n + column;
+        combine(now.data(), &residual[size_t(r * B)], B, g, size);
+        shape_gradient(p.weights + at, g, size, T(old[size_t(r)].threshold), low, high, p.coupled[r], pull[size_t(r)]);
+        adam_chunk(p.weights + at, p.first + at, p.second + at, g, size, T(p.beta1), T(p.beta2),
+                   T(p.lr[t * R + r] / correct), T(root), T(p.eps));
+        encode_and_project(r, column, size, t + 1 < steps);
+        track<false>(tracker, codes, at, at + size, r);
+      }
+    }
+    for (int64_t r = first_run; r < R; r += stride) {
+      p.hashes[t * R + r] = tracker.hash[r];
+      p.hamming_max[r] = std::max(p.hamming_max[r], tracker.hamming[r]);
+    }
+  }
+}
+
+}  // namespace

@@ -1,0 +1,6 @@
+"""Quantizers: modules that hold the parameters of a grid and fake-quantize with straight-through gradients."""
+
+from .aoq import AOQ as AOQ
+from .base import Quantizer as Quantizer
+from .lsq import LSQ as LSQ
+from .ltq import LTQ as LTQ

@@ -1,0 +1,89 @@
+"""The AOQ weight quantizer: thresholds and levels with intervals of their own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..grids import GridKind, UniformGrid, check_finite
+from ..schedule import StageState
+from ..ste import MIN_STEP, aoq_ste, decode, encode
+from .base import Quantizer, refuse_nan, spread_of
+
+
+class AOQ(Quantizer):
+    """Decoupled uniform quantizer (``grid="mid-rise"``, as published; ``"mid-tread"`` as in the toy regression).
+
+    thresholds ``shrink * s_th * k`` and levels ``shrink * s_le * (k + 1/2)`` (mid-tread: ``k - 1/2`` and ``k``), with
+
+    * ``threshold_interval`` s_th: buffer, in units of the weights, shape () or (C,) per channel;
+    * ``level_interval`` s_le: parameter, same shape; ``d w_hat / d s_le = shrink * (k + 1/2)``;
+    * ``shrink`` alpha: buffer, shape (), dimensionless.
+
+    :meth:`init_from` sets both intervals to ``sigma / 2^(b-2)``, sigma being the standard deviation of the weights (of
+    each output channel with ``per_channel=True``). Until then they are 1. The gradient to the weights is 1 everywhere,
+    also outside the grid. Raises ``ValueError`` for bits outside 2 to 8. Source: Xie et al., ICCV 2025.
+    """
+
+    per_channel_state = ("threshold_interval", "level_interval")
+    threshold_interval: Tensor
+    shrink: Tensor
+
+    def __init__(self, bits: int, grid: GridKind = "mid-rise", per_channel: bool = False) -> None:
+        super().__init__(bits)
+        self.grid = UniformGrid(self.bits, grid)
+        self.per_channel = per_channel
+        unit = torch.ones(1) if per_channel else torch.tensor(1.0)
+        self.register_buffer("threshold_interval", unit.clone())
+        self.register_buffer("shrink", torch.tensor(1.0))
+        self.level_interval = nn.Parameter(unit)
+
+    @torch.no_grad()
+    def init_from(self, x: Tensor) -> AOQ:
+        check_finite(x, "the tensor to initialise AOQ from")
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        # A single value has no spread: correction 0 turns NaN into 0, which spread_of reports.
+        sigma = wide.flatten(1).std(1) if self.per_channel and x[0].numel() > 1 else wide.std(correction=x.numel() > 1)
+        interval = spread_of(x, sigma / 2 ** (self.bits - 2), "standard deviation / 2^(bits - 2)", MIN_STEP)
+        if self.per_channel and interval.ndim == 0:
+            interval = interval.expand(x.shape[0])
+        self._set("threshold_interval", interval)
+        self._set("level_interval", interval)
+        return self
+
+    def set_stage(self, state: StageState) -> None:
+        """Take over the shrink factor of a moment of the schedule, and whether the levels learn."""
+        self.shrink.fill_(state.shrink)
+        self.level_interval.requires_grad_(state.levels_learn)
+
+    @property
+    def threshold_step(self) -> Tensor:
+        """``shrink * s_th``, the distance between thresholds."""
+        return self.shrink * self.threshold_interval
+
+    @property
+    def level_step(self) -> Tensor:
+        """``shrink * s_le``, the distance between levels."""
+        return self.shrink * self.level_interval
+
+    def thresholds(self) -> Tensor:
+        return self.grid.thresholds(self.threshold_step.clamp_min(MIN_STEP))
+
+    def levels(self) -> Tensor:
+        return self.grid.levels(self.level_step.clamp_min(MIN_STEP)).detach()
+
+    def encode(self, x: Tensor) -> Tensor:
+        return encode(refuse_nan(x), self.threshold_step, self.grid)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return decode(codes, self.level_step, self.grid)
+
+    def bin_centres(self, x: Tensor) -> Tensor:
+        """The middle of the bin each value falls in, ``shrink * s_th * (k + 1/2)``: where dampening pulls it."""
+        return decode(self.encode(x), self.threshold_step, self.grid)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return aoq_ste(x, self.threshold_step, self.level_step, self.grid)
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}, grid={self.grid.kind!r}, per_channel={self.per_channel}"

@@ -1,0 +1,89 @@
+"""What every quantizer offers, and the per-channel bookkeeping that two of them share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..grids import check_bits
+
+
+class Quantizer(nn.Module):
+    """Interface of all quantizers: ``2^bits`` levels, ``2^bits - 1`` thresholds, codes ``0 ... 2^bits - 1``.
+
+    ``decode(encode(x))`` equals ``forward(x)`` bit for bit where x and the parameters share a dtype.
+    """
+
+    per_channel_state: tuple[str, ...] = ()
+    """Names of parameters and buffers of shape (C,) when per-channel; loading a checkpoint sets C."""
+
+    def __init__(self, bits: int) -> None:
+        super().__init__()
+        self.bits = check_bits(bits)
+
+    @abstractmethod
+    def init_from(self, x: Tensor) -> Quantizer:
+        """Set the parameters from a tensor (pre-trained weights or a batch of activations); returns self."""
+
+    @abstractmethod
+    def thresholds(self) -> Tensor:
+        """Thresholds, ascending: shape (2^b - 1,), or (C, 2^b - 1) per channel."""
+
+    @abstractmethod
+    def levels(self) -> Tensor:
+        """Levels, ascending: shape (2^b,), or (C, 2^b) per channel."""
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Integer codes, uint8, shape of ``x``. Raises ``ValueError`` on NaN (checked on CPU; 0 elsewhere)."""
+
+    @abstractmethod
+    def decode(self, codes: Tensor) -> Tensor:
+        """The level of every code."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Fake-quantize: every value replaced by its level, gradients straight through."""
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}"
+
+    def _set(self, name: str, value: Tensor) -> None:
+        """Give a parameter or buffer a new value, which may have another shape; dtype and device stay."""
+        old = getattr(self, name)
+        old.data = value.detach().to(old.data).reshape(value.shape).clone()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        for name in self.per_channel_state:
+            value = state_dict.get(prefix + name)
+            if isinstance(value, Tensor) and value.ndim == 1 and value.shape != getattr(self, name).shape:
+                self._set(name, value)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def refuse_nan(x: Tensor) -> Tensor:
+    """Raise on NaN. Only on CPU: elsewhere the check would make the device wait in every step.
+
+    The sum comes first because it is several times cheaper than looking at every element.
+    """
+    if torch.compiler.is_compiling() or x.device.type != "cpu":
+        return x
+    if bool(torch.isnan(x.detach().sum())):
+        bad = int(torch.isnan(x).sum())
+        if bad:
+            raise ValueError(f"cannot encode {bad} NaN values out of {x.numel()}; the training has probably diverged")
+    return x
+
+
+def spread_of(x: Tensor, values: Tensor, what: str, smallest: float) -> Tensor:
+    """Check that a statistic of ``x`` can serve as a step; channels without spread take the mean of the others."""
+    usable = values > smallest
+    if not bool(usable.any()):
+        raise ValueError(
+            f"cannot derive a step from a tensor of shape {tuple(x.shape)}: its {what} is {float(values.max()):g}, "
+            f"at most {smallest:g}; are all values equal?"
+        )
+    return torch.where(usable, values, values[usable].mean()) if values.ndim else values

@@ -1,0 +1,85 @@
+"""The three stages of AOQ as a pure function of training progress. Needs no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+StageName = Literal["shrink", "widen", "dampen"]
+
+
+@dataclass(frozen=True)
+class StageState:
+    """What holds at one moment of training."""
+
+    stage: StageName
+    shrink: float
+    """alpha: factor on both intervals, dimensionless."""
+    levels_learn: bool
+    """Whether the level interval s_le receives updates."""
+    dampening: float
+    """Weight lambda of the dampening loss."""
+
+
+@dataclass(frozen=True)
+class ThreeStage:
+    """Shrink, widen, dampen: AOQ's schedule over training progress ``p`` in [0, 1].
+
+    * **shrink** (``p <= shrink_until``): ``alpha = m + (1 - m) (1 + cos(pi t)) / 2`` with ``t = p / shrink_until`` and
+      ``m = shrink_min``: half a cosine from 1 to ``shrink_min``; levels do not learn.
+    * **widen** (until ``dampen_from``): ``alpha = shrink_min`` stays, the level interval learns.
+    * **dampen** (``p >= dampen_from``): the dampening loss has weight ``dampening``; the rest as in widen.
+
+    ``staircase=n`` refreshes progress only n times in a training (``p`` becomes ``floor(n p) / n`` for the shrink
+    factor). The published run, 250 epochs refreshed every 5th, is ``ThreeStage(staircase=50)`` called with
+    ``epoch / 250``: ``alpha = 0.65 + 0.35 cos(2 pi epoch / 100)``, a staircase from 1 to 0.3.
+
+    Ablations: ``shrink_min=1`` (no shrink), ``dampening=0`` (no dampening), ``shrink_until=1`` (shrink throughout),
+    ``dampen_from=0`` (dampening from the start, while shrinking too). With ``shrink_until=0`` the factor is
+    ``shrink_min`` at once.
+
+    Raises ``ValueError`` for values out of range. Source: Xie et al., ICCV 2025, section on the training stages.
+    """
+
+    shrink_until: float = 0.2
+    dampen_from: float = 0.6
+    shrink_min: float = 0.3
+    dampening: float = 0.01
+    staircase: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("shrink_until", "dampen_from"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        if not 0 < self.shrink_min <= 1:
+            raise ValueError(f"shrink_min must be in (0, 1], got {self.shrink_min}")
+        if not 0 <= self.dampening < math.inf:
+            raise ValueError(f"dampening must be finite and not negative, got {self.dampening}")
+        if self.staircase is not None and self.staircase < 1:
+            raise ValueError(f"staircase must be a positive number of refreshes, or None, got {self.staircase}")
+
+    def __call__(self, progress: float) -> StageState:
+        """The state at ``progress`` (done share of training, in [0, 1])."""
+        if not 0 <= progress <= 1:
+            raise ValueError(f"progress must be in [0, 1], got {progress}")
+        learn = progress > self.shrink_until
+        dampen = progress >= self.dampen_from
+        stage: StageName = "shrink" if not learn else "dampen" if dampen else "widen"
+        return StageState(stage, self._shrink(progress), learn, self.dampening if dampen else 0.0)
+
+    def _shrink(self, progress: float) -> float:
+        if progress > self.shrink_until or self.shrink_until == 0:
+            return self.shrink_min
+        if self.staircase is not None:
+            # 1e-9: progress arrives as a quotient such as 5/250, and 15/250 * 50 is 3 - 4e-16
+            progress = math.floor(progress * self.staircase + 1e-9) / self.staircase
+        t = progress / self.shrink_until
+        return self.shrink_min + (1 - self.shrink_min) * (1 + math.cos(math.pi * t)) / 2
+
+
+def cosine_ramp(progress: float, final: float) -> float:
+    """``final * (1 - cos(pi p)) / 2``: a weight that rises from 0 to ``final`` along half a cosine (Nagel et al.)."""
+    if not 0 <= progress <= 1:
+        raise ValueError(f"progress must be in [0, 1], got {progress}")
+    return final * (1 - math.cos(math.pi * progress)) / 2

@@ -1,0 +1,281 @@
+"""Fake quantization with straight-through gradients: pure functions, each with a compiled and an eager path.
+
+A name ending in ``_ste`` says that the gradient is not the derivative of the value. Both paths give the same values bit
+for bit; the sums behind the step gradients agree to rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from . import _native
+from .grids import UniformGrid, per_row
+
+MIN_STEP = 1e-12
+"""Steps and intervals act as at least this (gradients still pass), so that none can reach zero or turn negative."""
+MIN_BIN_WIDTH = 1e-6
+
+
+def _rows(x: Tensor, step: Tensor) -> tuple[int, int]:
+    return (1, x.numel()) if step.ndim == 0 else (step.shape[0], x.numel() // max(1, step.shape[0]))
+
+
+def _dense(x: Tensor, step: Tensor) -> Tensor:
+    """``x`` with its values in one dense block, in the order of its rows where there is a step per row."""
+    if step.ndim == 0 and x.is_contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.contiguous_format):
+        return x
+    return x.contiguous()
+
+
+def _like(grad: Tensor, x: Tensor) -> Tensor:
+    """``grad`` laid out as ``x`` (gradients of sums arrive expanded, with stride 0)."""
+    return grad if grad.stride() == x.stride() else torch.empty_like(x, dtype=grad.dtype).copy_(grad)
+
+
+def _grid_arguments(grid: UniformGrid) -> tuple[float, float, int, int]:
+    return (grid.threshold_offset, grid.level_offset, grid.low, grid.high)
+
+
+def _reduce_to(sums: Tensor, step: Tensor) -> Tensor:
+    """Sum ``sums`` over everything but the rows of ``step``."""
+    return sums.sum() if step.ndim == 0 else sums.flatten(1).sum(1)
+
+
+def _native_uniform(x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid, out: bool, codes: bool):
+    per_row(threshold_step, x)  # raises where channels do not fit
+    values = torch.empty_like(x) if out else None
+    numbers = torch.empty_like(x, dtype=torch.uint8) if codes else None
+    rows, cols = _rows(x, threshold_step)
+    _native.call(
+        f"uniform_forward_{_native.SUFFIX[x.dtype]}",
+        *(x, values, numbers, rows, cols, threshold_step.contiguous(), level_step.contiguous()),
+        *(*_grid_arguments(grid), _native.threads_for(x.numel())),
+    )
+    return values, numbers
+
+
+def encode(x: Tensor, threshold_step: Tensor, grid: UniformGrid) -> Tensor:
+    """Codes 0 ... 2^b - 1 (uint8, shape of ``x``): the number of thresholds at or below each value; NaN gives 0."""
+    x, step = x.detach(), threshold_step.detach().clamp_min(MIN_STEP)
+    if not _native.usable(x, step):
+        return grid.encode(x, step)
+    x = _dense(x, step)
+    codes = _native_uniform(x, step, step, grid, out=False, codes=True)[1]
+    assert codes is not None
+    return codes
+
+
+def decode(codes: Tensor, level_step: Tensor, grid: UniformGrid) -> Tensor:
+    """The level of every code: ``level_step * (low + code + level_offset)``."""
+    return grid.decode(codes, level_step.detach().clamp_min(MIN_STEP))
+
+
+class _AOQ(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid) -> Tensor:
+        threshold_step, level_step = threshold_step.clamp_min(MIN_STEP), level_step.clamp_min(MIN_STEP)
+        ctx.grid, ctx.learns = grid, ctx.needs_input_grad[2]
+        codes: Tensor | None
+        if _native.usable(x, threshold_step, level_step):
+            x = _dense(x, threshold_step)
+            out, codes = _native_uniform(x, threshold_step, level_step, grid, out=True, codes=ctx.learns)
+        else:
+            k = grid.position(x, threshold_step)
+            out = (per_row(level_step, x) * (k + grid.level_offset)).to(x.dtype)
+            out = torch.where(torch.isnan(x), x, out)
+            codes = (k - grid.low).to(torch.uint8) if ctx.learns else None
+        if codes is not None:
+            ctx.save_for_backward(codes, level_step)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor):  # type: ignore[override]
+        if not ctx.learns:
+            return grad, None, None, None
+        codes, step = ctx.saved_tensors
+        grid = ctx.grid
+        if _native.usable(grad, step):
+            rows, cols = _rows(codes, step)
+            sums = torch.empty(rows, dtype=torch.float64)
+            _native.call(
+                f"aoq_backward_{_native.SUFFIX[grad.dtype]}",
+                *(codes, _like(grad, codes), rows, cols, sums),
+                *(*_grid_arguments(grid), _native.threads_for(codes.numel())),
+            )
+            level_grad = sums.reshape(step.shape).to(step.dtype)
+        else:
+            positions = codes.to(step.dtype) + (grid.low + grid.level_offset)
+            level_grad = _reduce_to(grad * positions, step).to(step.dtype)
+        return grad, None, level_grad, None
+
+
+def aoq_ste(x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid) -> Tensor:
+    """Decoupled fake quantization: thresholds from one step, levels from another.
+
+    Value: ``x_hat = level_step * (k + level_offset)``, ``k`` the position by ``threshold_step * (k + threshold_offset)
+    <= x``. Gradient (straight-through, never clipped): ``d/dx = 1`` everywhere, ``d/dlevel_step = k + level_offset``,
+    none to ``threshold_step``. With 2 bits, mid-rise, both steps 1::
+
+        x                 -3.0   0.2   1.0
+        x_hat             -1.5   0.5   1.5
+        d x_hat / dx       1     1     1
+        d x_hat / dlevel  -1.5   0.5   1.5
+
+    x: any shape; steps: shape () or, per channel, (C,) with x of shape (C, ...). NaN stays NaN. Source: Xie et al.,
+    ICCV 2025, the weight quantizer.
+    """
+    return _AOQ.apply(x, threshold_step, level_step, grid)  # type: ignore[no-any-return]
+
+
+class _LSQ(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float) -> Tensor:
+        step = step.clamp_min(MIN_STEP)
+        ctx.grid, ctx.gradient_scale = grid, gradient_scale
+        out: Tensor | None
+        if _native.usable(x, step):
+            x = _dense(x, step)
+            out, _ = _native_uniform(x, step, step, grid, out=True, codes=False)
+            assert out is not None
+        else:
+            out = (per_row(step, x) * (grid.position(x, step) + grid.level_offset)).to(x.dtype)
+            out = torch.where(torch.isnan(x), x, out)
+        ctx.save_for_backward(x, step)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor):  # type: ignore[override]
+        x, step = ctx.saved_tensors
+        grid = ctx.grid
+        if _native.usable(grad, x, step):
+            rows, cols = _rows(x, step)
+            sums = torch.empty(rows, dtype=torch.float64)
+            grad_x = torch.empty_like(x)
+            _native.call(
+                f"lsq_backward_{_native.SUFFIX[grad.dtype]}",
+                *(x, _like(grad, x), grad_x, rows, cols, step.contiguous(), sums),
+                *(*_grid_arguments(grid), _native.threads_for(x.numel())),
+            )
+            step_grad = sums.reshape(step.shape).to(step.dtype)
+        else:
+            v = x / per_row(step, x)
+            inside = (v > grid.low) & (v < grid.high)
+            k = grid.position(x, step)
+            grad_x = torch.where(inside, grad, torch.zeros_like(grad))
+            step_grad = _reduce_to(grad * torch.where(inside, k - v, k), step).to(step.dtype)
+        return grad_x, step_grad * ctx.gradient_scale, None, None
+
+
+def lsq_ste(x: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float = 1.0) -> Tensor:
+    """LSQ fake quantization: one learned step for thresholds and levels (mid-tread grid).
+
+    Value: ``x_hat = step * k``, ``k = clip(round(x / step), low, high)`` (halves round up). Gradient with ``v = x /
+    step``: where ``low < v < high``, ``d/dx = 1`` and ``d/dstep = k - v``; outside, ``d/dx = 0`` and ``d/dstep`` = the
+    clip bound; ``d/dstep`` is multiplied by ``gradient_scale``. With 2 bits, step 1::
+
+        x                  -3.0   0.25   0.75
+        x_hat              -2.0   0.0    1.0
+        d x_hat / dx        0     1      1
+        d x_hat / dstep    -2    -0.25   0.25
+
+    x: any shape; step: shape () or, per channel, (C,) with x of shape (C, ...). NaN stays NaN. Source: Esser et al.,
+    ICLR 2020, equations 1 to 5.
+    """
+    return _LSQ.apply(x, step, grid, gradient_scale)  # type: ignore[no-any-return]
+
+
+def ltq_edges(bin_widths: Tensor) -> tuple[Tensor, Tensor]:
+    """Bin edges ``T_0 = 0 ... T_n`` (n + 1) and the centres ``T_{i-1} + a_i / 2`` (n) where the code goes up."""
+    edges = torch.cat([bin_widths.new_zeros(1), torch.cumsum(bin_widths, 0)])
+    return edges, edges[:-1] + bin_widths / 2
+
+
+def _scaled(x: Tensor, input_scale: Tensor) -> Tensor:
+    wide = torch.promote_types(x.dtype, input_scale.dtype)  # a 0-dimensional scale takes part in no type promotion
+    return (input_scale.to(wide) * x.to(wide)).contiguous()
+
+
+def ltq_encode(x: Tensor, bin_widths: Tensor, input_scale: Tensor) -> Tensor:
+    """Codes 0 ... n (uint8): the number of centres strictly below ``input_scale * x``."""
+    centres = ltq_edges(bin_widths.detach().clamp_min(MIN_BIN_WIDTH))[1]
+    z = _scaled(x.detach(), input_scale.detach().clamp_min(MIN_STEP))
+    return torch.bucketize(z, centres, out_int32=True).to(torch.uint8)
+
+
+class _LTQ(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, bin_widths: Tensor, input_scale: Tensor, output_scale: Tensor) -> Tensor:
+        a, u = bin_widths.clamp_min(MIN_BIN_WIDTH), input_scale.clamp_min(MIN_STEP)
+        edges, centres = ltq_edges(a)
+        n = a.numel()
+        unit = output_scale.clamp_min(MIN_STEP) * (2 / n)
+        if _native.usable(x, a, u, unit):
+            x = _dense(x, u)
+            out = torch.empty_like(x)
+            _native.call(
+                f"ltq_forward_{_native.SUFFIX[x.dtype]}",
+                *(x, out, x.numel(), float(u), float(unit), centres, n, _native.threads_for(x.numel())),
+            )
+        else:
+            codes = torch.bucketize(_scaled(x, u), centres, out_int32=True)
+            out = torch.where(torch.isnan(x), x, (unit * codes.to(unit.dtype)).to(x.dtype))
+        ctx.save_for_backward(x, a, u, unit, edges, centres)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor):  # type: ignore[override]
+        x, a, u, unit, edges, centres = ctx.saved_tensors
+        n = a.numel()
+        slopes = u * unit / a  # d out / dx in bins 1 ... n
+        if _native.usable(grad, x, a, u, unit):
+            grad_x, sums = torch.empty_like(x), torch.empty(2 * n + 1, dtype=torch.float64)
+            _native.call(
+                f"ltq_backward_{_native.SUFFIX[x.dtype]}",
+                *(x, _like(grad, x), grad_x, x.numel(), float(u), edges, centres, slopes, n, sums),
+                _native.threads_for(x.numel()),
+            )
+            bin_g, bin_gx, code_sum = sums[:n], sums[n:-1], sums[-1]
+        else:
+            z = _scaled(x, u)
+            bins = torch.bucketize(z, edges)  # 0: at or below 0; n + 1: above the last edge
+            slope_of_bin = torch.cat([slopes.new_zeros(1), slopes, slopes.new_zeros(1)])
+            grad_x = (grad * slope_of_bin[bins]).to(x.dtype)
+            wide = grad.to(torch.promote_types(grad.dtype, torch.float32))
+            flat, zeros = bins.flatten(), wide.new_zeros(n + 2)
+            bin_g = zeros.index_add(0, flat, wide.flatten())[1:-1]
+            bin_gx = zeros.index_add(0, flat, (wide * x).flatten())[1:-1]
+            code_sum = (wide * torch.bucketize(z, centres, out_int32=True)).sum()
+        # On bin i the ramp is unit * (i - 1 + (u x - T_{i-1}) / a_i): its own width scales it, earlier widths shift it.
+        a_, u_, unit_ = a.to(bin_g.dtype), u.to(bin_g.dtype), unit.to(bin_g.dtype)
+        inner = u_ * bin_gx - edges[:-1].to(bin_g.dtype) * bin_g  # sum of g (z - T_{i-1}) per bin
+        shift = bin_g / a_
+        later = shift.flip(0).cumsum(0).flip(0) - shift
+        width_grad = -unit_ * (inner / a_**2 + later)
+        input_grad = unit_ * (bin_gx / a_).sum()
+        output_grad = code_sum * (2 / n)
+        return grad_x, width_grad.to(a.dtype), input_grad.to(u.dtype), output_grad.to(unit.dtype)
+
+
+def ltq_gste(x: Tensor, bin_widths: Tensor, input_scale: Tensor, output_scale: Tensor) -> Tensor:
+    """LTQ (N2UQ) fake quantization of activations with the generalised straight-through estimator.
+
+    With ``n`` bin widths ``a_i``, ``z = u x``, ``T_i = a_1 + ... + a_i``, ``delta = 2 / n`` and scales ``u`` (input) and
+    ``v`` (output). Value: ``v delta #{i : z > T_{i-1} + a_i / 2}``. Gradient: that of ``v`` times the ramp which is 0 for
+    ``z <= 0``, ``delta (i - 1) + delta (z - T_{i-1}) / a_i`` on bin i and 2 above ``T_n``; ``d/dv`` takes the value's
+    staircase instead of the ramp. With 2 bits, all ``a_i = 2/3``, ``u = 1``, ``v = 2``::
+
+        x                 -0.5   0.4   1.0   2.5
+        value              0     4/3   8/3   4      (centres at 1/3, 1, 5/3; 1.0 lies just above its centre in float32)
+        d value / dx       0     2     2     0
+
+    x: any shape; bin_widths: (n,); scales: (). Widths act as at least 1e-6. NaN stays NaN. Source: Liu et al., CVPR
+    2022 (N2UQ), equations 6 to 11.
+    """
+    return _LTQ.apply(x, bin_widths, input_scale, output_scale)  # type: ignore[no-any-return]

@@ -1,0 +1,438 @@
+"""Oscillation tracker: counts, per weight and per layer, how quantized weights move during training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from . import _native
+from ._files import write_frame
+from .grids import check_bits
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MASK_BITS = 4
+"""Up to here the visited levels of a weight are an exact bit mask; above, the lowest and the highest level visited."""
+
+STATISTICS = (
+    "weights",
+    "crossings",
+    "crossings_per_step",
+    "oscillations",
+    "oscillations_per_step",
+    "oscillating_share",
+    "changed_share",
+    "hamming",
+    "hamming_share",
+    "hamming_max_share",
+    "levels_visited",
+    "explored_volume",
+)
+"""Columns of :meth:`OscillationTracker.to_frame` and of the history (``to_frame`` adds ``distinct_configurations``)."""
+
+_SINGLE = "weight"
+
+
+def _splitmix(z: Tensor) -> Tensor:
+    """The 64-bit mixer of the compiled kernel, in wrapping int64 arithmetic."""
+
+    def shift(v: Tensor, by: int) -> Tensor:  # logical, not arithmetic
+        return (v >> by) & ((1 << (64 - by)) - 1)
+
+    z = z + (0x9E3779B97F4A7C15 - (1 << 64))
+    z = (z ^ shift(z, 30)) * (0xBF58476D1CE4E5B9 - (1 << 64))
+    z = (z ^ shift(z, 27)) * (0x94D049BB133111EB - (1 << 64))
+    return z ^ shift(z, 31)
+
+
+class OscillationTracker(nn.Module):
+    """Counts crossings, oscillations and exploration of the integer codes of one layer or of many.
+
+    Feed it codes once per optimizer step with :meth:`update`; the first call sets the start. With ``code_t`` the code of
+    a weight at step t:
+
+    * ``crossings`` (int32): ``sum_t |code_t - code_{t-1}|``, thresholds crossed;
+    * ``oscillations`` (int32): number of changes opposite in direction to the weight's previous change;
+    * ``frequency`` (float32): ``f_t = m o_t + (1 - m) f_{t-1}``, ``o_t`` = 1 where the weight oscillated at step t;
+    * ``levels_visited`` (int16): how many levels; ``visited`` is the bit mask (bit i = level i), up to 4 bits. Above,
+      the mask would exceed the memory budget: the lowest and highest level are kept and all between count as visited,
+      which is the same unless a weight jumps over a level;
+    * ``initial``, ``current`` (uint8): codes at the start and now.
+
+    Per layer: ``level_histogram`` (L, 2^b), ``transitions`` (L, 2^b, 2^b; from, to; staying is not counted), Hamming
+    distance to the start (now and its maximum), distinct configurations seen (by 64-bit hash), and the explored
+    log-volume ``sum_i log2(levels visited by i) / (N b)`` in [0, 1].
+
+    Per-weight results have the shape of the layer: a tensor for a tracker made from one shape, a dictionary for one made
+    from a mapping. All state is in ``state_dict``. In eval mode nothing counts. Memory: 16 bytes per weight, and 8 bytes
+    per layer and distinct configuration (``count_configurations=False`` does without).
+
+    ``record_every=n`` keeps a history: the statistics and level histograms of every layer at every n-th update.
+
+    Raises ``ValueError`` for bits outside 2 to 8, codes out of range, wrong shapes or layer names. Source of
+    oscillation and frequency: Nagel et al., ICML 2022; of the explored volume: this project.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int] | Mapping[str, Sequence[int]],
+        bits: int,
+        *,
+        momentum: float = 0.01,
+        oscillating_above: float = 0.005,
+        record_every: int | None = None,
+        count_configurations: bool = True,
+    ) -> None:
+        super().__init__()
+        self.bits = check_bits(bits)
+        if not 0 < momentum <= 1:
+            raise ValueError(f"momentum must be in (0, 1], got {momentum}")
+        if record_every is not None and record_every < 1:
+            raise ValueError(f"record_every must be at least 1, or None, got {record_every}")
+        self.single = not isinstance(shape, Mapping)
+        shapes = shape.items() if isinstance(shape, Mapping) else [(_SINGLE, shape)]
+        self.shapes = {name: torch.Size(size) for name, size in shapes}
+        if not self.shapes or any(size.numel() == 0 for size in self.shapes.values()):
+            raise ValueError(f"every layer needs at least one weight, got {dict(self.shapes)}")
+        self.momentum, self.oscillating_above = momentum, oscillating_above
+        self.record_every, self.count_configurations = record_every, count_configurations
+
+        sizes = [size.numel() for size in self.shapes.values()]
+        n, layers, levels = sum(sizes), len(sizes), 2**bits
+        ends = torch.tensor([0, *sizes]).cumsum(0)
+        self.register_buffer("_offsets", ends, persistent=False)
+        self._sizes, self._steps, self._rows = sizes, 0, 0
+
+        def buffer(name: str, *size: int, dtype: torch.dtype) -> None:
+            self.register_buffer(name, torch.zeros(size, dtype=dtype))
+
+        buffer("steps", dtype=torch.int64)
+        buffer("_crossings", n, dtype=torch.int32)
+        buffer("_oscillations", n, dtype=torch.int32)
+        # float32 seen as int32, so that module.to(bfloat16) leaves it alone; the sign bit is the last direction
+        buffer("_frequency_bits", n, dtype=torch.int32)
+        buffer("_initial", n, dtype=torch.uint8)
+        buffer("_current", n, dtype=torch.uint8)
+        if bits <= MASK_BITS:
+            buffer("_visited", n, dtype=torch.int16)
+        else:
+            buffer("_lowest", n, dtype=torch.uint8)
+            buffer("_highest", n, dtype=torch.uint8)
+        buffer("level_histogram", layers, levels, dtype=torch.int64)
+        buffer("transitions", layers, levels, levels, dtype=torch.int64)
+        buffer("_hamming", layers, dtype=torch.int64)
+        buffer("_hamming_max", layers, dtype=torch.int64)
+        buffer("_hash", layers, dtype=torch.int64)
+        buffer("_configurations", 0, layers, dtype=torch.int64)
+        buffer("_record_steps", 0, dtype=torch.int64)
+        buffer("_records", 0, layers, len(STATISTICS), dtype=torch.int64)  # float64 seen as int64, as above
+        buffer("_record_levels", 0, layers, levels, dtype=torch.int64)
+
+    # ---- feeding ------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def update(self, codes: Tensor | Mapping[str, Tensor]) -> None:
+        """Count one step. ``codes``: integers in the layer's shape, or a mapping of layer names to such tensors."""
+        if not self.training:
+            return
+        flat = self._flatten(codes)
+        if self._steps == 0:
+            self._start(flat)
+        else:
+            self._count(flat)
+        self._after_step()
+
+    def _flatten(self, codes: Tensor | Mapping[str, Tensor]) -> Tensor:
+        given = {_SINGLE: codes} if isinstance(codes, Tensor) else codes
+        if given.keys() != self.shapes.keys():
+            missing, unknown = sorted(self.shapes.keys() - given.keys()), sorted(given.keys() - self.shapes.keys())
+            raise ValueError(f"codes must name the tracked layers exactly; missing {missing}, unknown {unknown}")
+        parts = []
+        for name, size in self.shapes.items():
+            part = given[name]
+            if part.shape != size or part.is_floating_point():
+                raise ValueError(
+                    f"layer {name!r} needs integer codes of shape {tuple(size)}, got {part.dtype} {tuple(part.shape)}"
+                )
+            if part.device != self._current.device:
+                raise ValueError(f"codes of layer {name!r} are on {part.device}, the tracker on {self._current.device}")
+            if part.device.type == "cpu" and (int(part.max()) >= 2**self.bits or int(part.min()) < 0):
+                raise ValueError(f"layer {name!r} has codes outside 0 ... {2**self.bits - 1}")
+            parts.append(part.reshape(-1).to(torch.uint8))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _start(self, flat: Tensor) -> None:
+        self._initial.copy_(flat)
+        self._current.copy_(flat)
+        if self.bits <= MASK_BITS:
+            self._visited.copy_(torch.ones_like(flat, dtype=torch.int32) << flat.to(torch.int32))
+        else:
+            self._lowest.copy_(flat)
+            self._highest.copy_(flat)
+        layer = self._layer_of(torch.arange(flat.numel(), device=flat.device))
+        ones = torch.ones_like(layer)
+        self.level_histogram.view(-1).index_add_(0, layer * 2**self.bits + flat.long(), ones)
+        index = torch.arange(flat.numel(), device=flat.device)
+        self._hash.index_add_(0, layer, _splitmix(index * 256 + flat.long()))
+
+    def _layer_of(self, index: Tensor) -> Tensor:
+        return torch.bucketize(index, self._offsets[1:], right=True)
+
+    def _count(self, flat: Tensor) -> None:
+        if _native.available(flat):
+            _native.call(
+                "tracker_update", flat.contiguous(), self._offsets, len(self._sizes), *self._native_state(),
+                _native.threads_for(flat.numel()),
+            )  # fmt: skip
+        else:
+            self._count_eager(flat)
+        torch.maximum(self._hamming_max, self._hamming, out=self._hamming_max)
+
+    def _native_state(self) -> tuple[object, ...]:
+        masks = bool(self.bits <= MASK_BITS)
+        return (
+            *(self._crossings, self._oscillations, self._frequency_bits, self._initial, self._current),
+            *((self._visited, None, None) if masks else (None, self._lowest, self._highest)),
+            *(self.level_histogram, self.transitions, self._hamming, self._hash),
+            *(2**self.bits, self.momentum),
+        )
+
+    def _count_eager(self, flat: Tensor) -> None:
+        """A handful of dense operations; everything else touches only the weights that moved."""
+        frequency = self._frequency_bits.view(torch.float32)
+        frequency.mul_(1 - torch.tensor(self.momentum, dtype=torch.float32).item())
+        index = (flat != self._current).nonzero().squeeze(1)
+        before, now = self._current[index].long(), flat[index].long()
+        delta = now - before
+        down = delta < 0
+        old = frequency[index]
+        oscillates = (self._crossings[index] > 0) & (torch.signbit(old) != down)
+        self._crossings[index] += delta.abs().int()
+        self._oscillations[index] += oscillates.int()
+        value = old.abs() + torch.where(oscillates, self.momentum, 0.0).to(torch.float32)
+        frequency[index] = torch.where(down, -value, value)
+        if self.bits <= MASK_BITS:
+            self._visited[index] |= (torch.ones_like(now, dtype=torch.int32) << now.int()).to(torch.int16)
+        else:
+            self._lowest[index] = torch.minimum(self._lowest[index], flat[index])
+            self._highest[index] = torch.maximum(self._highest[index], flat[index])
+        layer, levels = self._layer_of(index), 2**self.bits
+        ones = torch.ones_like(layer)
+        histogram = self.level_histogram.view(-1)
+        histogram.index_add_(0, layer * levels + before, -ones)
+        histogram.index_add_(0, layer * levels + now, ones)
+        self.transitions.view(-1).index_add_(0, (layer * levels + before) * levels + now, ones)
+        initial = self._initial[index].long()
+        self._hamming.index_add_(0, layer, (now != initial).long() - (before != initial).long())
+        self._hash.index_add_(0, layer, _splitmix(index * 256 + now) - _splitmix(index * 256 + before))
+        self._current[index] = flat[index]
+
+    def _after_step(self) -> None:
+        self._steps += 1
+        self.steps.fill_(self._steps)
+        if self._steps % 1024 == 0:
+            # Decayed frequencies would end as denormal numbers, which are slow; 1e-30 is far below any threshold.
+            frequency = self._frequency_bits.view(torch.float32)
+            frequency.mul_((frequency.abs() > 1e-30).to(frequency.dtype))
+        if self.count_configurations:
+            self._append_configuration(self._hash)
+        if self.record_every and (self._steps - 1) % self.record_every == 0:
+            self._record()
+
+    # ---- distinct configurations ------------------------------------------------------------------------------------
+
+    def _append_configuration(self, hashes: Tensor) -> None:
+        """Remember hashes, (L,) or (T, L). Unused rows repeat the first, so that they never count."""
+        hashes = hashes.reshape(-1, self._hash.numel())
+        if self._rows + len(hashes) > len(self._configurations):
+            kept = torch.unique(torch.cat([self._configurations[: self._rows], hashes]), dim=0)
+            room = torch.empty(max(256, 2 * len(kept)), kept.shape[1], dtype=kept.dtype, device=kept.device)
+            room[: len(kept)] = kept
+            room[len(kept) :] = kept[0]
+            self._configurations, self._rows = room, len(kept)
+        else:
+            self._configurations[self._rows : self._rows + len(hashes)] = hashes
+            self._rows += len(hashes)
+
+    def distinct_configurations(self) -> tuple[Tensor, int]:
+        """Number of distinct configurations seen per layer (L,), and of all layers together."""
+        if self._rows == 0:
+            return torch.zeros(len(self._sizes), dtype=torch.int64), 0
+        seen = self._configurations[: self._rows]
+        ordered = seen.sort(0).values
+        per_layer = 1 + (ordered[1:] != ordered[:-1]).sum(0)
+        return per_layer.cpu(), len(torch.unique(seen.sum(1)))
+
+    # ---- reading ----------------------------------------------------------------------------------------------------
+
+    def _view(self, flat: Tensor) -> Any:
+        parts = {
+            name: part.view(size)
+            for (name, size), part in zip(self.shapes.items(), flat.split(self._sizes), strict=True)
+        }
+        return parts[_SINGLE] if self.single else parts
+
+    @property
+    def crossings(self) -> Any:
+        return self._view(self._crossings)
+
+    @property
+    def oscillations(self) -> Any:
+        return self._view(self._oscillations)
+
+    @property
+    def frequency(self) -> Any:
+        return self._view(self._frequency_bits.view(torch.float32).abs())
+
+    @property
+    def initial(self) -> Any:
+        return self._view(self._initial)
+
+    @property
+    def current(self) -> Any:
+        return self._view(self._current)
+
+    @property
+    def visited(self) -> Any:
+        """Bit mask of visited levels (int16, bit i = level i). Up to 4 bits only; see :attr:`levels_visited`."""
+        if self.bits > MASK_BITS:
+            raise ValueError(f"the exact mask of visited levels is kept up to {MASK_BITS} bits, not at {self.bits}")
+        return self._view(self._visited)
+
+    @property
+    def levels_visited(self) -> Any:
+        return self._view(self._levels_visited())
+
+    def _levels_visited(self) -> Tensor:
+        if self.bits > MASK_BITS:
+            return self._highest.to(torch.int16) - self._lowest.to(torch.int16) + 1
+        counts = torch.tensor([bin(i).count("1") for i in range(256)], dtype=torch.int16, device=self._visited.device)
+        mask = self._visited.to(torch.int32)
+        return counts[mask & 255] + counts[(mask >> 8) & 255]
+
+    def _layer_sums(self, flat: Tensor) -> Tensor:
+        kind = torch.float64 if flat.is_floating_point() else torch.int64
+        if len(set(self._sizes)) == 1:
+            return flat.view(len(self._sizes), -1).sum(1, dtype=kind).double().cpu()
+        return torch.stack([part.sum(dtype=kind) for part in flat.split(self._sizes)]).double().cpu()
+
+    def _layer_statistics(self) -> Tensor:
+        """(L, len(STATISTICS)) float64 on CPU."""
+        n = torch.tensor(self._sizes, dtype=torch.float64)
+        moves = max(1, self._steps - 1)
+        visited = self._levels_visited()
+        crossings, oscillations = self._layer_sums(self._crossings), self._layer_sums(self._oscillations)
+        frequency = self._frequency_bits.view(torch.float32).abs()
+        columns = (
+            n,
+            crossings,
+            crossings / n / moves,
+            oscillations,
+            oscillations / n / moves,
+            self._layer_sums(frequency > self.oscillating_above) / n,
+            self._layer_sums(self._crossings > 0) / n,
+            self._hamming.double().cpu(),
+            self._hamming.double().cpu() / n,
+            self._hamming_max.double().cpu() / n,
+            self._layer_sums(visited) / n,
+            self._layer_sums(visited.float().log2()) / (n * self.bits),
+        )
+        return torch.stack(columns, 1)
+
+    def summary(self) -> dict[str, float]:
+        """All statistics over all layers together. ``hamming_max_share`` is the sum of each layer's own maximum."""
+        layers = self._layer_statistics()
+        n, total = layers[:, 0], layers.sum(0)
+        result = {"steps": float(self._steps)}
+        for column, name in enumerate(STATISTICS):
+            summed = name in ("weights", "crossings", "oscillations", "hamming")
+            result[name] = float(total[column] if summed else (layers[:, column] * n).sum() / n.sum())
+        if self.count_configurations:
+            result["distinct_configurations"] = float(self.distinct_configurations()[1])
+        return result
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per layer: ``layer``, ``steps`` and all statistics."""
+        import pandas as pd
+
+        frame = pd.DataFrame(self._layer_statistics().numpy(), columns=list(STATISTICS))
+        frame.insert(0, "layer", list(self.shapes))
+        frame.insert(1, "steps", self._steps)
+        if self.count_configurations:
+            frame["distinct_configurations"] = self.distinct_configurations()[0].numpy()
+        return frame
+
+    # ---- history ----------------------------------------------------------------------------------------------------
+
+    def _record(self) -> None:
+        def append(name: str, row: Tensor) -> None:
+            old = getattr(self, name)
+            setattr(self, name, torch.cat([old, row.to(old.device).unsqueeze(0)]))
+
+        append("_record_steps", self.steps - 1)
+        append("_records", self._layer_statistics().view(torch.int64))
+        append("_record_levels", self.level_histogram)
+
+    def history_frame(self) -> pd.DataFrame:
+        """Tidy history: a row per recorded step and layer with all statistics. Step 0 is the start."""
+        import pandas as pd
+
+        steps, layers = self._record_steps.cpu().numpy(), list(self.shapes)
+        values = self._records.cpu().view(torch.float64).reshape(-1, len(STATISTICS)).numpy()
+        frame = pd.DataFrame(values, columns=list(STATISTICS))
+        frame.insert(0, "step", steps.repeat(len(layers)))
+        frame.insert(1, "layer", layers * len(steps))
+        return frame
+
+    def level_frame(self) -> pd.DataFrame:
+        """Tidy level histograms: a row per recorded step, layer and level with ``count`` and ``share``."""
+        import pandas as pd
+
+        counts = self._record_levels.cpu()
+        index = pd.MultiIndex.from_product(
+            [self._record_steps.cpu().tolist(), list(self.shapes), range(2**self.bits)], names=["step", "layer", "level"]
+        )
+        share = counts / counts.sum(-1, keepdim=True).clamp_min(1)
+        return pd.DataFrame({"count": counts.flatten().numpy(), "share": share.flatten().numpy()}, index).reset_index()
+
+    def save_history(self, folder: str | Path) -> tuple[Path, Path]:
+        """Write ``history.parquet`` and ``levels.parquet`` (each whole or not at all) into ``folder``."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = folder / "history.parquet", folder / "levels.parquet"
+        write_frame(self.history_frame(), paths[0])
+        write_frame(self.level_frame(), paths[1])
+        return paths
+
+    # ---- checkpoints --------------------------------------------------------------------------------------------------
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        # Sorted and without repeats, so that a resumed run ends with the same bytes as one that was never stopped.
+        self._configurations = torch.unique(self._configurations[: self._rows], dim=0)
+        self._rows = len(self._configurations)
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        for name in ("_configurations", "_record_steps", "_records", "_record_levels"):
+            saved, own = state_dict.get(prefix + name), getattr(self, name)
+            if isinstance(saved, Tensor) and saved.shape[1:] == own.shape[1:]:
+                setattr(self, name, torch.empty_like(saved, device=own.device))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+        self._steps, self._rows = int(self.steps), len(self._configurations)
+
+    def extra_repr(self) -> str:
+        weights = sum(self._sizes)
+        return f"bits={self.bits}, layers={len(self._sizes)}, weights={weights}, steps={self._steps}"
+
+
+def bytes_per_weight(tracker: OscillationTracker) -> float:
+    """Memory of the per-weight state in bytes per weight."""
+    weights = math.prod(tracker._current.shape)
+    per_weight = [b for b in tracker.buffers() if b.ndim == 1 and len(b) == weights]
+    return sum(b.numel() * b.element_size() for b in per_weight) / weights
