@@ -139,13 +139,18 @@ class OscillationTracker(nn.Module):
     @torch.no_grad()
     def update(self, codes: Tensor | Mapping[str, Tensor]) -> None:
         """Count one step. ``codes``: integers in the layer's shape, or a mapping of layer names to such tensors."""
+        if self.training:
+            self.update_flat(self._flatten(codes))
+
+    @torch.no_grad()
+    def update_flat(self, codes: Tensor) -> None:
+        """:meth:`update` with the uint8 codes of all layers, one after the other in one tensor, taken as they are."""
         if not self.training:
             return
-        flat = self._flatten(codes)
         if self._steps == 0:
-            self._start(flat)
+            self._start(codes)
         else:
-            self._count(flat)
+            self._count(codes)
         self._after_step()
 
     def _flatten(self, codes: Tensor | Mapping[str, Tensor]) -> Tensor:
@@ -234,16 +239,20 @@ class OscillationTracker(nn.Module):
         self._current[index] = flat[index]
 
     def _after_step(self) -> None:
-        self._steps += 1
-        self.steps.fill_(self._steps)
-        if self._steps % 1024 == 0:
+        self._advance(1, self._hash)
+        if self.record_every and (self._steps - 1) % self.record_every == 0:
+            self._record()
+
+    def _advance(self, steps: int, hashes: Tensor) -> None:
+        """Book steps whose counts are in the buffers already; ``hashes``: (steps, L) or (L,) configurations."""
+        if self._steps // 1024 != (self._steps + steps) // 1024:
             # Decayed frequencies would end as denormal numbers, which are slow; 1e-30 is far below any threshold.
             frequency = self._frequency_bits.view(torch.float32)
             frequency.mul_((frequency.abs() > 1e-30).to(frequency.dtype))
+        self._steps += steps
+        self.steps.fill_(self._steps)
         if self.count_configurations:
-            self._append_configuration(self._hash)
-        if self.record_every and (self._steps - 1) % self.record_every == 0:
-            self._record()
+            self._append_configuration(hashes)
 
     # ---- distinct configurations ------------------------------------------------------------------------------------
 

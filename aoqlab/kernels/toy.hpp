@@ -35,26 +35,44 @@ struct Lanes {
   static constexpr int width = 64 / sizeof(T);
 };
 
+template <class T>
+inline typename Lanes<T>::vec load(const T* from) {
+  typename Lanes<T>::vec v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+
 // out[j] = sum_b r[b] x[b][j]
 template <class T>
 void combine(const T* const* rows, const T* r, int64_t batch, T* __restrict out, int64_t n) {
-  for (int64_t j = 0; j < n; ++j) out[j] = 0;
-  int64_t b = 0;
-  for (; b + 4 <= batch; b += 4) {
-    const T *__restrict x0 = rows[b], *__restrict x1 = rows[b + 1], *__restrict x2 = rows[b + 2],
-            *__restrict x3 = rows[b + 3];
-    const T r0 = r[b], r1 = r[b + 1], r2 = r[b + 2], r3 = r[b + 3];
-    for (int64_t j = 0; j < n; ++j) out[j] += (r0 * x0[j] + r1 * x1[j]) + (r2 * x2[j] + r3 * x3[j]);
+  using vec = typename Lanes<T>::vec;
+  constexpr int W = Lanes<T>::width;
+  int64_t j = 0;
+  for (; j + 4 * W <= n; j += 4 * W) {  // four vectors at once hide the latency of the multiply-adds
+    vec a0 = {}, a1 = {}, a2 = {}, a3 = {};
+    for (int64_t b = 0; b < batch; ++b) {
+      const T* row = rows[b] + j;
+      const vec rb = vec{} + r[b];
+      a0 += rb * load<T>(row);
+      a1 += rb * load<T>(row + W);
+      a2 += rb * load<T>(row + 2 * W);
+      a3 += rb * load<T>(row + 3 * W);
+    }
+    std::memcpy(out + j, &a0, 64);
+    std::memcpy(out + j + W, &a1, 64);
+    std::memcpy(out + j + 2 * W, &a2, 64);
+    std::memcpy(out + j + 3 * W, &a3, 64);
   }
-  for (; b < batch; ++b) {
-    const T* __restrict x = rows[b];
-    for (int64_t j = 0; j < n; ++j) out[j] += r[b] * x[j];
+  for (; j < n; ++j) {
+    T total = 0;
+    for (int64_t b = 0; b < batch; ++b) total += r[b] * rows[b][j];
+    out[j] = total;
   }
 }
 
-// sums[b] += sum_j v[j] x[b][j]; v is zero beyond n, up to a whole number of vectors
+// Lane l of sums[b] += sum over j = l, l + W, ... of v[j] x[b][j]: the lanes are added up once per step, not per chunk.
 template <class T>
-void project(const T* const* rows, const T* v, int64_t batch, double* sums, int64_t n) {
+void project(const T* const* rows, const T* v, int64_t batch, typename Lanes<T>::vec* sums, int64_t n) {
   using vec = typename Lanes<T>::vec;
   constexpr int W = Lanes<T>::width;
   for (int64_t b = 0; b < batch; b += 4) {
@@ -64,36 +82,37 @@ void project(const T* const* rows, const T* v, int64_t batch, double* sums, int6
     vec a0 = {}, a1 = {}, a2 = {}, a3 = {};
     int64_t j = 0;
     for (; j + W <= n; j += W) {
-      vec y, x0, x1, x2, x3;
-      std::memcpy(&y, v + j, 64);
-      std::memcpy(&x0, x[0] + j, 64);
-      std::memcpy(&x1, x[1] + j, 64);
-      std::memcpy(&x2, x[2] + j, 64);
-      std::memcpy(&x3, x[3] + j, 64);
-      a0 += y * x0;
-      a1 += y * x1;
-      a2 += y * x2;
-      a3 += y * x3;
+      const vec y = load<T>(v + j);
+      a0 += y * load<T>(x[0] + j);
+      a1 += y * load<T>(x[1] + j);
+      a2 += y * load<T>(x[2] + j);
+      a3 += y * load<T>(x[3] + j);
     }
-    const vec* acc[4] = {&a0, &a1, &a2, &a3};
+    vec a[4] = {a0, a1, a2, a3};
     for (int64_t i = 0; i < here; ++i) {
-      double total = 0;
-      for (int l = 0; l < W; ++l) total += double((*acc[i])[l]);
-      for (int64_t k = j; k < n; ++k) total += double(v[k]) * double(x[i][k]);
-      sums[b + i] += total;
+      for (int64_t l = 0; l < n - j; ++l) a[i][l] += v[j + l] * x[i][j + l];
+      sums[b + i] += a[i];
     }
   }
+}
+
+template <class T>
+double add_lanes(const typename Lanes<T>::vec& v) {
+  double total[4] = {};
+  for (int l = 0; l < Lanes<T>::width; l += 4)
+    for (int i = 0; i < 4; ++i) total[i] += double(v[l + i]);
+  return (total[0] + total[1]) + (total[2] + total[3]);
 }
 
 struct Steps {  // of one run at one step
   double threshold, level;
 };
 
-// Positions and codes of one chunk, with LSQ's d w_hat / d s in `slope`; returns AOQ's squared distance to the middle of
-// the bins, which the norm in its dampening needs.
+// Positions and codes of one chunk, with LSQ's d w_hat / d s in `slope`; if asked to `measure`, returns AOQ's squared
+// distance to the middle of the bins, which the norm in its dampening needs.
 template <class T>
 double encode_chunk(const T* __restrict w, int64_t n, T step, T low, T high, T* __restrict level, T* __restrict slope,
-                    uint8_t* __restrict codes, bool coupled) {
+                    uint8_t* __restrict codes, bool coupled, bool measure) {
   if (coupled) {
     for (int64_t j = 0; j < n; ++j) {
       const T v = w[j] / step, k = position(w[j], step, T(-0.5), low, high);
@@ -109,7 +128,7 @@ double encode_chunk(const T* __restrict w, int64_t n, T step, T low, T high, T* 
     slope[j] = away * away;
     codes[j] = uint8_t(int32_t(k - low));
   }
-  return lane_sum<T>(0, n, [=](int64_t j) { return slope[j]; });
+  return measure ? lane_sum<T>(0, n, [=](int64_t j) { return slope[j]; }) : 0;
 }
 
 // Straight-through mask of LSQ, or pull of AOQ's dampening, on the gradient of one chunk.
@@ -144,7 +163,9 @@ void toy_runs(const Toy<T>& p, const Tracker& tracker, int64_t steps, int64_t fi
   const int64_t n = p.n, B = p.batch, R = p.runs, L = tracker.n_levels;
   const T low = T(-L / 2), high = T(L / 2 - 1);
   std::vector<const T*> now(static_cast<size_t>(B)), next(static_cast<size_t>(B));
-  std::vector<double> level_sums(size_t(R * B), 0.0), slope_sums(size_t(R * B), 0.0), distance(size_t(R), 0.0);
+  using vec = typename Lanes<T>::vec;
+  std::vector<vec> level_sums(size_t(R * B), vec{}), slope_sums(size_t(R * B), vec{});
+  std::vector<double> distance(size_t(R), 0.0);
   std::vector<T> residual(size_t(R * B)), pull(size_t(R), T(0));
   std::vector<Steps> old(static_cast<size_t>(R)), fresh(static_cast<size_t>(R));
   T g[CHUNK], level[CHUNK], slope[CHUNK];
@@ -158,9 +179,9 @@ void toy_runs(const Toy<T>& p, const Tracker& tracker, int64_t steps, int64_t fi
   auto rows_at = [&](int64_t t, int64_t column, std::vector<const T*>& rows) {
     for (int64_t b = 0; b < B; ++b) rows[size_t(b)] = p.inputs + p.batches[t * B + b] * n + column;
   };
-  auto encode_and_project = [&](int64_t r, int64_t column, int64_t size, bool predict) {
+  auto encode_and_project = [&](int64_t r, int64_t column, int64_t size, int64_t t, bool predict) {
     distance[size_t(r)] += encode_chunk(p.weights + r * n + column, size, T(fresh[size_t(r)].threshold), low, high,
-                                        level, slope, codes, p.coupled[r]);
+                                        level, slope, codes, p.coupled[r], p.dampening[t * R + r] != 0);
     if (!predict) return;
     project(next.data(), level, B, &level_sums[size_t(r * B)], size);
     if (p.coupled[r]) project(next.data(), slope, B, &slope_sums[size_t(r * B)], size);
@@ -170,7 +191,7 @@ void toy_runs(const Toy<T>& p, const Tracker& tracker, int64_t steps, int64_t fi
   for (int64_t column = 0; column < n; column += CHUNK) {  // predictions for the first batch
     rows_at(0, column, next);
     for (int64_t r = first_run; r < R; r += stride)
-      encode_and_project(r, column, std::min<int64_t>(CHUNK, n - column), true);
+      encode_and_project(r, column, std::min<int64_t>(CHUNK, n - column), 0, true);
   }
   for (int64_t t = 0; t < steps; ++t) {
     for (int64_t r = first_run; r < R; r += stride) {
@@ -180,11 +201,12 @@ void toy_runs(const Toy<T>& p, const Tracker& tracker, int64_t steps, int64_t fi
       double loss = 0, step_gradient = 0;
       for (int64_t b = 0; b < B; ++b) {
         const size_t i = size_t(r * B + b);
-        const double error = fresh[at].level * level_sums[i] - double(p.targets[p.batches[t * B + b]]);
+        const double level_sum = add_lanes<T>(level_sums[i]);
+        const double error = fresh[at].level * level_sum - double(p.targets[p.batches[t * B + b]]);
         loss += error * error / double(B);
         residual[i] = T(scale * error);
-        step_gradient += scale * error * (p.coupled[r] ? slope_sums[i] : shrink * level_sums[i]);
-        level_sums[i] = slope_sums[i] = 0;
+        step_gradient += scale * error * (p.coupled[r] ? add_lanes<T>(slope_sums[i]) : shrink * level_sum);
+        level_sums[i] = slope_sums[i] = vec{};
       }
       p.losses[t * R + r] = loss;
       pull[at] = distance[at] > 0 ? T(p.dampening[t * R + r] / std::sqrt(distance[at])) : T(0);
@@ -212,7 +234,7 @@ void toy_runs(const Toy<T>& p, const Tracker& tracker, int64_t steps, int64_t fi
         shape_gradient(p.weights + at, g, size, T(old[size_t(r)].threshold), low, high, p.coupled[r], pull[size_t(r)]);
         adam_chunk(p.weights + at, p.first + at, p.second + at, g, size, T(p.beta1), T(p.beta2),
                    T(p.lr[t * R + r] / correct), T(root), T(p.eps));
-        encode_and_project(r, column, size, t + 1 < steps);
+        encode_and_project(r, column, size, t + 1, t + 1 < steps);
         track<false>(tracker, codes, at, at + size, r);
       }
     }

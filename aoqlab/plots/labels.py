@@ -1,0 +1,49 @@
+"""Axis labels of the columns that the package's tables share: words, symbol and unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "step": "optimizer step $t$",
+        "epoch": "epoch",
+        "progress": "training progress $t$ (share of all steps)",
+        "lr": r"learning rate $\eta$",
+        "shrink": r"shrink factor $\alpha$",
+        "shrink_min": r"smallest shrink factor $\alpha_{\mathrm{min}}$",
+        "initial_step": r"initial step size $s_0$",
+        "step_init": r"initial step size $s_0$",
+        "threshold_interval": r"threshold interval $s_{\mathrm{th}}$",
+        "level_interval": r"level interval $s_{\mathrm{le}}$",
+        "bits": "bits $b$",
+        "loss": r"loss $\mathcal{L}$",
+        "final_loss": r"final loss $\mathcal{L}$",
+        "mse": "mean squared error",
+        "accuracy": "accuracy (share of samples)",
+        "true_share": "true codes (share of weights)",
+        "true_codes": "true codes (share of weights)",
+        "crossings": "thresholds crossed",
+        "crossings_per_weight": "thresholds crossed per weight",
+        "oscillations": "oscillations (crossings back)",
+        "oscillating": "oscillating weights (share)",
+        "oscillating_share": "oscillating weights (share)",
+        "frequency": "oscillation frequency $f$ (per step)",
+        "changed": "weights whose code ever changed (share)",
+        "changed_share": "weights whose code ever changed (share)",
+        "hamming": "codes that differ from the start (share)",
+        "hamming_share": "codes that differ from the start (share)",
+        "explored_volume": "explored log-volume (share)",
+        "explored_log_volume": "explored log-volume (share)",
+        "share": "share of weights",
+        "weight": "weight $w$",
+        "level": r"level $\hat w$",
+        "method": "method",
+    }
+)
+
+
+def column_label(name: str) -> str:
+    """The axis label of a column; a column nobody has named is its own name with spaces for underscores."""
+    return COLUMN_LABELS.get(name, name.replace("_", " "))

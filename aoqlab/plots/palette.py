@@ -1,0 +1,138 @@
+"""Colours and names: the same colour means the same method in every figure.
+
+The hues are those of Okabe and Ito's colour-blind-safe set, with one indigo added. Blues are methods that
+search near where they start, warm colours are methods that oscillate on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from numbers import Real
+from types import MappingProxyType
+from typing import Any, SupportsFloat
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
+
+METHOD_COLORS: Mapping[str, str] = MappingProxyType(
+    {
+        "fp32": "#7A7A7A",
+        "lossless": "#1A1A1A",
+        "lsq": "#0072B2",
+        "aoq": "#D55E00",
+        "ltq": "#009E73",
+        "n2uq": "#009E73",
+        "statsq": "#CC79A7",
+        "lsq+dampen": "#56B4E9",
+        "lsq+freeze": "#332288",
+        "lsq+oscillate": "#E69F00",
+        "conventional": "#0072B2",
+        "oscillating": "#D55E00",
+    }
+)
+
+_METHOD_LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "fp32": "full precision",
+        "lossless": "lossless",
+        "lsq": "LSQ",
+        "aoq": "AOQ",
+        "ltq": "LTQ",
+        "n2uq": "N2UQ",
+        "statsq": "StatsQ",
+        "lsq+dampen": "LSQ + dampening",
+        "lsq+freeze": "LSQ + freezing",
+        "lsq+oscillate": "LSQ + oscillation",
+        "conventional": "conventional",
+        "oscillating": "oscillating",
+    }
+)
+
+
+def _method_key(name: str) -> str:
+    key = str(name).strip().lower()
+    if key not in METHOD_COLORS:
+        raise ValueError(f"unknown method {name!r}: the palette knows {', '.join(METHOD_COLORS)}")
+    return key
+
+
+def method_color(name: str) -> str:
+    """The colour of a method, as a hex string; upper and lower case are the same. Unknown: `ValueError`."""
+    return METHOD_COLORS[_method_key(name)]
+
+
+def method_label(name: str) -> str:
+    """The name of a method as printed in a figure: `method_label("lsq") == "LSQ"`. Unknown: `ValueError`."""
+    return _METHOD_LABELS[_method_key(name)]
+
+
+def _part_of(name: str, source: str, low: float, high: float) -> Colormap:
+    colors = mpl.colormaps[source](np.linspace(low, high, 256))
+    return LinearSegmentedColormap.from_list(name, colors)
+
+
+# Viridis without its palest end, so that the highest level still stands out from white paper.
+LEVEL_CMAP: Colormap = _part_of("aoqlab_levels", "viridis", 0.0, 0.93)
+
+
+def level_colors(n: int) -> list[tuple[float, float, float, float]]:
+    """One colour per level, lowest level first, evenly spaced on the sequential level map."""
+    if n < 1:
+        raise ValueError(f"level_colors needs at least one level, got n = {n}")
+    positions = np.linspace(0.0, 1.0, n) if n > 1 else np.array([0.5])
+    return [tuple(map(float, LEVEL_CMAP(position))) for position in positions]  # type: ignore[misc]
+
+
+def text_color_on(background: Any) -> str:
+    """Black or white, whichever reads better on `background` (relative luminance of WCAG 2)."""
+    rgb = np.asarray(to_rgb(background))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ np.array([0.2126, 0.7152, 0.0722]))
+    return "black" if luminance > 0.18 else "white"
+
+
+def hue_colors(
+    values: Iterable[Hashable], palette: Mapping[Any, Any] | None = None
+) -> dict[Any, tuple[Any, str]]:
+    """Colour and printed name of every distinct value of a hue column, in drawing order.
+
+    Numbers get the sequential map in ascending order, methods their own colour in the order of
+    `METHOD_COLORS`; `palette` (value → colour) decides both colour and order where given. A name that
+    neither knows and a missing value raise `ValueError`.
+    """
+    distinct = list(dict.fromkeys(values))
+    if any(pd.isna(value) for value in distinct):
+        raise ValueError("the hue column holds missing values; drop or name them first")
+    if palette is not None:
+        unknown = [value for value in distinct if value not in palette]
+        if unknown:
+            raise ValueError(f"palette has no colour for {unknown}; it knows {list(palette)}")
+        return {value: (palette[value], _printed(value)) for value in palette if value in distinct}
+    if distinct and all(isinstance(value, Real) for value in distinct):
+        numbers = sorted(distinct)  # type: ignore[type-var]
+        return {v: (c, format_number(v)) for v, c in zip(numbers, level_colors(len(numbers)), strict=True)}  # type: ignore[arg-type]
+    order = list(METHOD_COLORS)
+    methods = sorted((str(value) for value in distinct), key=lambda name: order.index(_method_key(name)))
+    return {name: (method_color(name), method_label(name)) for name in methods}
+
+
+def _printed(value: Any) -> str:
+    if isinstance(value, Real):
+        return format_number(float(value))
+    return method_label(value) if str(value).strip().lower() in METHOD_COLORS else str(value)
+
+
+def format_number(value: SupportsFloat, digits: int = 3) -> str:
+    """A number as figures print it: `digits` significant digits, a true minus sign, 10ⁿ from 10⁵ on."""
+    number = float(value)
+    if 1e3 <= abs(number) < 1e5:
+        return f"{round(number)}".replace("-", "\N{MINUS SIGN}")
+    text = f"{number + 0.0:.{digits}g}"  # + 0.0 turns −0 into 0
+    if "e" in text:
+        mantissa, exponent = text.split("e")
+        power = rf"10^{{{int(exponent)}}}"
+        text = f"${power}$" if mantissa == "1" else rf"${mantissa}\times {power}$"
+        return text
+    return text.replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,1 @@
+"""The two toy problems of the paper."""
