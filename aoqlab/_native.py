@@ -52,10 +52,23 @@ def _processor() -> str:
         return platform.processor() + platform.machine()
 
 
-def _build(compiler: str, target: Path) -> None:
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _cached(stem: str) -> Path | None:
+    """A library built earlier. Its name ends with its checksum: loading a damaged one would kill the process."""
+    for path in sorted(cache_folder().glob(f"{stem}-*.so")):
+        if path.stem == f"{stem}-{_digest(path.read_bytes())}":
+            return path
+    return None
+
+
+def _build(compiler: str, stem: str) -> Path:
     """Compile into a temporary file and move it into place, so that a reader never sees half a library."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(suffix=".so", dir=target.parent)
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(suffix=".so", dir=folder)
     os.close(handle)
     try:
         errors = ""
@@ -63,8 +76,9 @@ def _build(compiler: str, target: Path) -> None:
             command = [compiler, *FLAGS, *march, "-pthread", str(SOURCE), "-o", name]
             done = subprocess.run(command, capture_output=True, text=True, timeout=120)
             if done.returncode == 0:
+                target = folder / f"{stem}-{_digest(Path(name).read_bytes())}.so"
                 os.replace(name, target)
-                return
+                return target
             errors = done.stderr.strip()
         raise OSError(f"{compiler} could not compile {SOURCE.name}: {errors[-500:]}")
     finally:
@@ -82,10 +96,8 @@ def library() -> ctypes.CDLL | None:
             raise OSError("no C++ compiler found (looked for $CXX, c++, g++, clang++)")
         sources = [path.read_text() for path in sorted(SOURCE.parent.glob("*.?pp"))]
         key = "\n".join((*sources, *FLAGS, compiler, _processor()))
-        target = cache_folder() / f"kernels-{hashlib.sha256(key.encode()).hexdigest()[:16]}.so"
-        if not target.exists():
-            _build(compiler, target)
-        return ctypes.CDLL(str(target))
+        stem = f"kernels-{_digest(key.encode())}"
+        return ctypes.CDLL(str(_cached(stem) or _build(compiler, stem)))
     except (OSError, subprocess.SubprocessError) as error:
         message = f"aoqlab runs without its compiled kernels, slower but with the same results: {error}"
         warnings.warn(message, NativeUnavailableWarning, stacklevel=2)

@@ -6,15 +6,9 @@ import hashlib
 import io
 import json
 import math
-import os
-import platform
 import re
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +16,11 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from aoqlab._files import write_all_atomic
+from aoqlab._provenance import provenance
 from aoqlab.paths import figures_dir, project_root
 
 # Creation dates and random ids would make the same figure a different file every time.
 _METADATA: Mapping[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
-_PACKAGES = ("aoqlab", "torch", "matplotlib", "seaborn", "numpy", "pandas", "scipy")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SIDECAR_VERSION = 1
 
@@ -65,14 +59,10 @@ def save_figure(
     record = {
         "sidecar_version": _SIDECAR_VERSION,
         "name": name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "parameters": _recorded(dict(parameters or {}), "parameters"),
         "seeds": None if seeds is None else _recorded(list(seeds), "seeds"),
         "data": [_data_record(path) for path in _as_list(data)],
-        "versions": {package: _version(package) for package in _PACKAGES},
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "git": _git_record(),
+        **provenance(),
     }
     pictures = {form: _render(fig, name, form, dpi) for form in chosen}
     record["files"] = {
@@ -113,8 +103,7 @@ def load_figure_info(name_or_path: str | Path, folder: str | Path | None = None)
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or not name.isascii():
         raise ValueError(
-            'a figure name has letters, digits, "-", "_" and ".", and starts with a letter or digit; '
-            f"got {name!r}"
+            f'a figure name has letters, digits, "-", "_" and ".", and starts with a letter or digit; got {name!r}'
         )
     if Path(name).suffix.lstrip(".").lower() in (*_METADATA, "json"):
         raise ValueError(f"give the figure name without an extension, got {name!r}")
@@ -131,9 +120,7 @@ def _render(fig: Figure, name: str, form: str, dpi: float | int) -> bytes:
         with mpl.rc_context(settings):
             fig.savefig(buffer, format=form, dpi=dpi, metadata=_METADATA[form])
     except Exception as error:
-        raise RuntimeError(
-            f"figure {name!r} could not be drawn as {form}: {error}; nothing was written"
-        ) from error
+        raise RuntimeError(f"figure {name!r} could not be drawn as {form}: {error}; nothing was written") from error
     return buffer.getvalue()
 
 
@@ -155,45 +142,6 @@ def _data_record(path: Path) -> dict[str, Any]:
     return {"path": whole.relative_to(root).as_posix() if inside else path.name, "sha256": digest}
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        # The package itself may run from a folder without being installed.
-        return getattr(sys.modules.get(package), "__version__", None)
-
-
-def _git_record() -> dict[str, Any]:
-    """Commit of the checkout that the package runs from, and whether its source differs from it.
-
-    Both are None for an installed copy: a repository that merely encloses its folder is not the package's
-    own.
-    """
-    package = Path(__file__).resolve().parent
-    tracked = _git(package, "ls-files", "--error-unmatch", Path(__file__).name)
-    commit = _git(package, "rev-parse", "HEAD") if tracked is not None else None
-    changes = _git(package, "status", "--porcelain", "--", ".") if commit is not None else None
-    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    # Inside a git hook these variables point to another repository.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
 def _recorded(value: Any, place: str) -> Any:
     try:
         return _jsonable(value, place)
@@ -210,10 +158,7 @@ def _jsonable(value: Any, place: str) -> Any:
     if isinstance(value, Path):
         return value.as_posix()
     if is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: _jsonable(getattr(value, field.name), f"{place}.{field.name}")
-            for field in fields(value)
-        }
+        return {field.name: _jsonable(getattr(value, field.name), f"{place}.{field.name}") for field in fields(value)}
     if isinstance(value, Mapping):
         keys = [str(key) for key in value]
         if len(set(keys)) < len(keys):
@@ -223,9 +168,7 @@ def _jsonable(value: Any, place: str) -> Any:
         return sorted((_jsonable(item, place) for item in value), key=repr)
     if isinstance(value, (list, tuple, range)):
         return [_jsonable(item, f"{place}[{index}]") for index, item in enumerate(value)]
-    if hasattr(
-        value, "tolist"
-    ):  # arrays, tensors, series and their scalars, without importing what they belong to
+    if hasattr(value, "tolist"):  # arrays, tensors, series and their scalars, without importing what they belong to
         return _jsonable(value.tolist(), place)
     raise TypeError(f"{place} cannot be recorded: a {type(value).__name__} has no JSON form")
 

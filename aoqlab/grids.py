@@ -36,7 +36,10 @@ def per_row(step: Tensor, x: Tensor) -> Tensor:
     if step.ndim == 0:
         return step
     if x.ndim == 0 or x.shape[0] != step.shape[0]:
-        raise ValueError(f"per-channel steps of {step.shape[0]} channels do not fit a tensor of shape {tuple(x.shape)}")
+        raise ValueError(
+            f"per-channel steps of {step.shape[0]} channels do not fit a tensor of shape {tuple(x.shape)}; "
+            "init_from sets the number of channels"
+        )
     return step.reshape(-1, *([1] * (x.ndim - 1)))
 
 
@@ -56,6 +59,9 @@ class UniformGrid:
 
     Thresholds and levels may use different steps: that is what "decoupled" means. A value equal to a threshold
     belongs to the level above it. Codes count levels from the lowest: ``code = k - low``.
+
+    With equal steps every level maps to itself. For that, thresholds of a bfloat16 step are float32; the levels of an
+    unsigned 8-bit grid are the exception: they reach 255 steps, where the 8 significant bits of bfloat16 merge some.
     """
 
     bits: int
@@ -66,6 +72,10 @@ class UniformGrid:
         check_bits(self.bits)
         if self.kind not in ("mid-rise", "mid-tread"):
             raise ValueError(f"grid must be 'mid-rise' or 'mid-tread', got {self.kind!r}")
+
+    @staticmethod
+    def _at_least_float32(step: Tensor) -> Tensor:
+        return step.to(torch.promote_types(step.dtype, torch.float32))
 
     @property
     def n_levels(self) -> int:
@@ -88,7 +98,11 @@ class UniformGrid:
         return 0.5 if self.kind == "mid-rise" else 0.0
 
     def thresholds(self, step: Tensor) -> Tensor:
-        """Thresholds, ascending: shape (2^b - 1,), or (C, 2^b - 1) for a per-channel ``step`` of shape (C,)."""
+        """Thresholds, ascending: shape (2^b - 1,), or (C, 2^b - 1) for a per-channel ``step`` of shape (C,).
+
+        In the dtype of ``step``, but at least float32.
+        """
+        step = self._at_least_float32(step)
         k = torch.arange(self.low + 1, self.high + 1, device=step.device, dtype=step.dtype)
         return step.unsqueeze(-1) * (k + self.threshold_offset)
 
@@ -103,7 +117,7 @@ class UniformGrid:
         One division finds ``k`` up to rounding; comparing with the two neighbouring thresholds makes it exactly the
         count above, in every mixture of dtypes. NaN goes to ``low``.
         """
-        step = per_row(step, x)
+        dtype, step = step.dtype, self._at_least_float32(per_row(step, x))
         toff = self.threshold_offset
         wide = torch.promote_types(x.dtype, step.dtype)
         k = torch.floor(x.to(wide) / step.to(wide) - toff).to(step.dtype)
@@ -111,7 +125,7 @@ class UniformGrid:
         k = torch.where(k < self.high, k, self.high)
         # .to(wide): a 0-dimensional step would otherwise take part in no type promotion
         k = k + ((k < self.high) & (x.to(wide) >= (step * (k + (1 + toff))).to(wide))).to(k.dtype)
-        return k - ((k > self.low) & (x.to(wide) < (step * (k + toff)).to(wide))).to(k.dtype)
+        return (k - ((k > self.low) & (x.to(wide) < (step * (k + toff)).to(wide))).to(k.dtype)).to(dtype)
 
     def encode(self, x: Tensor, step: Tensor) -> Tensor:
         """Codes ``0 ... 2^b - 1`` (uint8): the number of thresholds at or below each value."""

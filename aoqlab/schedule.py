@@ -36,8 +36,8 @@ class ThreeStage:
     ``epoch / 250``: ``alpha = 0.65 + 0.35 cos(2 pi epoch / 100)``, a staircase from 1 to 0.3.
 
     Ablations: ``shrink_min=1`` (no shrink), ``dampening=0`` (no dampening), ``shrink_until=1`` (shrink throughout),
-    ``dampen_from=0`` (dampening from the start, while shrinking too). With ``shrink_until=0`` the factor is
-    ``shrink_min`` at once.
+    ``dampen_from=0`` (dampening from the start, while shrinking too). With ``shrink_until=0`` there is
+    no shrink stage: the factor is ``shrink_min`` and the levels learn at once.
 
     Raises ``ValueError`` for values out of range. Source: Xie et al., ICCV 2025, section on the training stages.
     """
@@ -56,14 +56,15 @@ class ThreeStage:
             raise ValueError(f"shrink_min must be in (0, 1], got {self.shrink_min}")
         if not 0 <= self.dampening < math.inf:
             raise ValueError(f"dampening must be finite and not negative, got {self.dampening}")
-        if self.staircase is not None and self.staircase < 1:
+        stairs = self.staircase
+        if stairs is not None and (isinstance(stairs, bool) or not isinstance(stairs, int) or stairs < 1):
             raise ValueError(f"staircase must be a positive number of refreshes, or None, got {self.staircase}")
 
     def __call__(self, progress: float) -> StageState:
         """The state at ``progress`` (done share of training, in [0, 1])."""
         if not 0 <= progress <= 1:
             raise ValueError(f"progress must be in [0, 1], got {progress}")
-        learn = progress > self.shrink_until
+        learn = progress > self.shrink_until or self.shrink_until == 0
         dampen = progress >= self.dampen_from
         stage: StageName = "shrink" if not learn else "dampen" if dampen else "widen"
         return StageState(stage, self._shrink(progress), learn, self.dampening if dampen else 0.0)

@@ -26,7 +26,9 @@ def _rows(x: Tensor, step: Tensor) -> tuple[int, int]:
 
 def _dense(x: Tensor, step: Tensor) -> Tensor:
     """``x`` with its values in one dense block, in the order of its rows where there is a step per row."""
-    if step.ndim == 0 and x.is_contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.contiguous_format):
+    if step.ndim == 0 and x.is_contiguous(
+        memory_format=torch.channels_last if x.ndim == 4 else torch.contiguous_format
+    ):
         return x
     return x.contiguous()
 
@@ -42,7 +44,13 @@ def _grid_arguments(grid: UniformGrid) -> tuple[float, float, int, int]:
 
 def _reduce_to(sums: Tensor, step: Tensor) -> Tensor:
     """Sum ``sums`` over everything but the rows of ``step``."""
-    return sums.sum() if step.ndim == 0 else sums.flatten(1).sum(1)
+    return sums.sum() if step.ndim == 0 else sums.unsqueeze(-1).flatten(1).sum(1)
+
+
+def _require_float(x: Tensor) -> Tensor:
+    if not x.is_floating_point():
+        raise TypeError(f"only floating-point tensors can be fake-quantized, got {x.dtype}")
+    return x
 
 
 def _native_uniform(x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid, out: bool, codes: bool):
@@ -81,8 +89,9 @@ class _AOQ(torch.autograd.Function):
         ctx.grid, ctx.learns = grid, ctx.needs_input_grad[2]
         codes: Tensor | None
         if _native.usable(x, threshold_step, level_step):
-            x = _dense(x, threshold_step)
-            out, codes = _native_uniform(x, threshold_step, level_step, grid, out=True, codes=ctx.learns)
+            steps = torch.broadcast_tensors(threshold_step, level_step)  # one may be per channel, the other not
+            x = _dense(x, steps[0])
+            out, codes = _native_uniform(x, *steps, grid, out=True, codes=ctx.learns)
         else:
             k = grid.position(x, threshold_step)
             out = (per_row(level_step, x) * (k + grid.level_offset)).to(x.dtype)
@@ -129,7 +138,7 @@ def aoq_ste(x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: Uniform
     x: any shape; steps: shape () or, per channel, (C,) with x of shape (C, ...). NaN stays NaN. Source: Xie et al.,
     ICCV 2025, the weight quantizer.
     """
-    return _AOQ.apply(x, threshold_step, level_step, grid)  # type: ignore[no-any-return]
+    return _AOQ.apply(_require_float(x), threshold_step, level_step, grid)  # type: ignore[no-any-return]
 
 
 class _LSQ(torch.autograd.Function):
@@ -187,25 +196,34 @@ def lsq_ste(x: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float = 
     x: any shape; step: shape () or, per channel, (C,) with x of shape (C, ...). NaN stays NaN. Source: Esser et al.,
     ICLR 2020, equations 1 to 5.
     """
-    return _LSQ.apply(x, step, grid, gradient_scale)  # type: ignore[no-any-return]
+    return _LSQ.apply(_require_float(x), step, grid, gradient_scale)  # type: ignore[no-any-return]
 
 
 def ltq_edges(bin_widths: Tensor) -> tuple[Tensor, Tensor]:
-    """Bin edges ``T_0 = 0 ... T_n`` (n + 1) and the centres ``T_{i-1} + a_i / 2`` (n) where the code goes up."""
+    """Bin edges ``T_0 = 0 ... T_n`` (n + 1) and the centres ``T_{i-1} + a_i / 2`` (n) where the code goes up.
+
+    At least float32: sums of bfloat16 widths would merge edges from 6 bits on.
+    """
+    bin_widths = bin_widths.to(torch.promote_types(bin_widths.dtype, torch.float32))
     edges = torch.cat([bin_widths.new_zeros(1), torch.cumsum(bin_widths, 0)])
     return edges, edges[:-1] + bin_widths / 2
 
 
-def _scaled(x: Tensor, input_scale: Tensor) -> Tensor:
-    wide = torch.promote_types(x.dtype, input_scale.dtype)  # a 0-dimensional scale takes part in no type promotion
+def _scaled(x: Tensor, input_scale: Tensor, edges: Tensor) -> Tensor:
+    wide = torch.promote_types(x.dtype, edges.dtype)  # a 0-dimensional scale takes part in no type promotion
     return (input_scale.to(wide) * x.to(wide)).contiguous()
+
+
+def _bins(z: Tensor, edges: Tensor) -> Tensor:
+    """``#{i : edges_i < z}``, int32."""
+    return torch.bucketize(z, edges.to(z.dtype), out_int32=True)
 
 
 def ltq_encode(x: Tensor, bin_widths: Tensor, input_scale: Tensor) -> Tensor:
     """Codes 0 ... n (uint8): the number of centres strictly below ``input_scale * x``."""
     centres = ltq_edges(bin_widths.detach().clamp_min(MIN_BIN_WIDTH))[1]
-    z = _scaled(x.detach(), input_scale.detach().clamp_min(MIN_STEP))
-    return torch.bucketize(z, centres, out_int32=True).to(torch.uint8)
+    z = _scaled(x.detach(), input_scale.detach().clamp_min(MIN_STEP), centres)
+    return _bins(z, centres).to(torch.uint8)
 
 
 class _LTQ(torch.autograd.Function):
@@ -223,7 +241,7 @@ class _LTQ(torch.autograd.Function):
                 *(x, out, x.numel(), float(u), float(unit), centres, n, _native.threads_for(x.numel())),
             )
         else:
-            codes = torch.bucketize(_scaled(x, u), centres, out_int32=True)
+            codes = _bins(_scaled(x, u, centres), centres)
             out = torch.where(torch.isnan(x), x, (unit * codes.to(unit.dtype)).to(x.dtype))
         ctx.save_for_backward(x, a, u, unit, edges, centres)
         return out
@@ -243,15 +261,15 @@ class _LTQ(torch.autograd.Function):
             )
             bin_g, bin_gx, code_sum = sums[:n], sums[n:-1], sums[-1]
         else:
-            z = _scaled(x, u)
-            bins = torch.bucketize(z, edges)  # 0: at or below 0; n + 1: above the last edge
+            z = _scaled(x, u, edges)
+            bins = _bins(z, edges)  # 0: at or below 0; n + 1: above the last edge
             slope_of_bin = torch.cat([slopes.new_zeros(1), slopes, slopes.new_zeros(1)])
             grad_x = (grad * slope_of_bin[bins]).to(x.dtype)
             wide = grad.to(torch.promote_types(grad.dtype, torch.float32))
             flat, zeros = bins.flatten(), wide.new_zeros(n + 2)
             bin_g = zeros.index_add(0, flat, wide.flatten())[1:-1]
             bin_gx = zeros.index_add(0, flat, (wide * x).flatten())[1:-1]
-            code_sum = (wide * torch.bucketize(z, centres, out_int32=True)).sum()
+            code_sum = (wide * _bins(z, centres)).sum()
         # On bin i the ramp is unit * (i - 1 + (u x - T_{i-1}) / a_i): its own width scales it, earlier widths shift it.
         a_, u_, unit_ = a.to(bin_g.dtype), u.to(bin_g.dtype), unit.to(bin_g.dtype)
         inner = u_ * bin_gx - edges[:-1].to(bin_g.dtype) * bin_g  # sum of g (z - T_{i-1}) per bin
@@ -266,16 +284,16 @@ class _LTQ(torch.autograd.Function):
 def ltq_gste(x: Tensor, bin_widths: Tensor, input_scale: Tensor, output_scale: Tensor) -> Tensor:
     """LTQ (N2UQ) fake quantization of activations with the generalised straight-through estimator.
 
-    With ``n`` bin widths ``a_i``, ``z = u x``, ``T_i = a_1 + ... + a_i``, ``delta = 2 / n`` and scales ``u`` (input) and
-    ``v`` (output). Value: ``v delta #{i : z > T_{i-1} + a_i / 2}``. Gradient: that of ``v`` times the ramp which is 0 for
-    ``z <= 0``, ``delta (i - 1) + delta (z - T_{i-1}) / a_i`` on bin i and 2 above ``T_n``; ``d/dv`` takes the value's
-    staircase instead of the ramp. With 2 bits, all ``a_i = 2/3``, ``u = 1``, ``v = 2``::
+    With ``n`` bin widths ``a_i``, ``z = u x``, ``T_i = a_1 + ... + a_i``, ``delta = 2 / n`` and scales ``u`` (input)
+    and ``v`` (output). Value: ``v delta #{i : z > T_{i-1} + a_i / 2}``. Gradient: that of ``v`` times the ramp which
+    is 0 for ``z <= 0``, ``delta (i - 1) + delta (z - T_{i-1}) / a_i`` on bin i and 2 above ``T_n``; ``d/dv`` takes the
+    value's staircase instead of the ramp. With 2 bits, all ``a_i = 2/3``, ``u = 1``, ``v = 2``::
 
-        x                 -0.5   0.4   1.0   2.5
-        value              0     4/3   8/3   4      (centres at 1/3, 1, 5/3; 1.0 lies just above its centre in float32)
+        x                 -0.5   0.4   1.2   2.5
+        value              0     4/3   8/3   4      (centres at 1/3, 1, 5/3)
         d value / dx       0     2     2     0
 
     x: any shape; bin_widths: (n,); scales: (). Widths act as at least 1e-6. NaN stays NaN. Source: Liu et al., CVPR
     2022 (N2UQ), equations 6 to 11.
     """
-    return _LTQ.apply(x, bin_widths, input_scale, output_scale)  # type: ignore[no-any-return]
+    return _LTQ.apply(_require_float(x), bin_widths, input_scale, output_scale)  # type: ignore[no-any-return]

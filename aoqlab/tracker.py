@@ -54,8 +54,8 @@ def _splitmix(z: Tensor) -> Tensor:
 class OscillationTracker(nn.Module):
     """Counts crossings, oscillations and exploration of the integer codes of one layer or of many.
 
-    Feed it codes once per optimizer step with :meth:`update`; the first call sets the start. With ``code_t`` the code of
-    a weight at step t:
+    Feed it codes once per optimizer step with :meth:`update`; the first call sets the start. With ``code_t`` the code
+    of a weight at step t:
 
     * ``crossings`` (int32): ``sum_t |code_t - code_{t-1}|``, thresholds crossed;
     * ``oscillations`` (int32): number of changes opposite in direction to the weight's previous change;
@@ -69,15 +69,36 @@ class OscillationTracker(nn.Module):
     distance to the start (now and its maximum), distinct configurations seen (by 64-bit hash), and the explored
     log-volume ``sum_i log2(levels visited by i) / (N b)`` in [0, 1].
 
-    Per-weight results have the shape of the layer: a tensor for a tracker made from one shape, a dictionary for one made
-    from a mapping. All state is in ``state_dict``. In eval mode nothing counts. Memory: 16 bytes per weight, and 8 bytes
-    per layer and distinct configuration (``count_configurations=False`` does without).
+    Per-weight results have the shape of the layer and are live (clone them to keep a moment): a tensor for a tracker
+    made from one shape, a dictionary for one made
+    from a mapping. All state is in ``state_dict``. In eval mode nothing counts. Memory: 16 bytes per weight, and 8
+    bytes per layer and distinct configuration (``count_configurations=False`` does without).
 
     ``record_every=n`` keeps a history: the statistics and level histograms of every layer at every n-th update.
 
     Raises ``ValueError`` for bits outside 2 to 8, codes out of range, wrong shapes or layer names. Source of
     oscillation and frequency: Nagel et al., ICML 2022; of the explored volume: this project.
     """
+
+    steps: Tensor
+    level_histogram: Tensor
+    transitions: Tensor
+    _offsets: Tensor
+    _crossings: Tensor
+    _oscillations: Tensor
+    _frequency_bits: Tensor
+    _initial: Tensor
+    _current: Tensor
+    _visited: Tensor
+    _lowest: Tensor
+    _highest: Tensor
+    _hamming: Tensor
+    _hamming_max: Tensor
+    _hash: Tensor
+    _configurations: Tensor
+    _record_steps: Tensor
+    _records: Tensor
+    _record_levels: Tensor
 
     def __init__(
         self,
@@ -93,14 +114,14 @@ class OscillationTracker(nn.Module):
         self.bits = check_bits(bits)
         if not 0 < momentum <= 1:
             raise ValueError(f"momentum must be in (0, 1], got {momentum}")
-        if record_every is not None and record_every < 1:
-            raise ValueError(f"record_every must be at least 1, or None, got {record_every}")
+        if record_every is not None and (not isinstance(record_every, int) or record_every < 1):
+            raise ValueError(f"record_every must be an integer of at least 1, or None, got {record_every}")
         self.single = not isinstance(shape, Mapping)
         shapes = shape.items() if isinstance(shape, Mapping) else [(_SINGLE, shape)]
         self.shapes = {name: torch.Size(size) for name, size in shapes}
         if not self.shapes or any(size.numel() == 0 for size in self.shapes.values()):
             raise ValueError(f"every layer needs at least one weight, got {dict(self.shapes)}")
-        self.momentum, self.oscillating_above = momentum, oscillating_above
+        self.momentum, self.oscillating_above = float(momentum), oscillating_above  # the kernel takes a double
         self.record_every, self.count_configurations = record_every, count_configurations
 
         sizes = [size.numel() for size in self.shapes.values()]
@@ -147,6 +168,11 @@ class OscillationTracker(nn.Module):
         """:meth:`update` with the uint8 codes of all layers, one after the other in one tensor, taken as they are."""
         if not self.training:
             return
+        if codes.dtype != torch.uint8 or codes.shape != self._current.shape:
+            raise ValueError(
+                f"update_flat needs uint8 codes of shape {tuple(self._current.shape)}, "
+                f"got {codes.dtype} {tuple(codes.shape)}"
+            )
         if self._steps == 0:
             self._start(codes)
         else:
@@ -167,10 +193,15 @@ class OscillationTracker(nn.Module):
                 )
             if part.device != self._current.device:
                 raise ValueError(f"codes of layer {name!r} are on {part.device}, the tracker on {self._current.device}")
-            if part.device.type == "cpu" and (int(part.max()) >= 2**self.bits or int(part.min()) < 0):
-                raise ValueError(f"layer {name!r} has codes outside 0 ... {2**self.bits - 1}")
-            parts.append(part.reshape(-1).to(torch.uint8))
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+            parts.append(part.reshape(-1))
+        flat = parts[0] if len(parts) == 1 else torch.cat(parts)
+        # Elsewhere than on the CPU the check would make the device wait in every step.
+        if flat.device.type == "cpu" and not (flat.dtype == torch.uint8 and self.bits == 8):
+            lowest, highest = flat.aminmax()
+            if int(lowest) < 0 or int(highest) >= 2**self.bits:
+                names = [n for n, p in zip(self.shapes, parts, strict=True) if p.min() < 0 or p.max() >= 2**self.bits]
+                raise ValueError(f"layers {names} have codes outside 0 ... {2**self.bits - 1}")
+        return flat.to(torch.uint8)
 
     def _start(self, flat: Tensor) -> None:
         self._initial.copy_(flat)
@@ -350,7 +381,7 @@ class OscillationTracker(nn.Module):
             self._hamming.double().cpu() / n,
             self._hamming_max.double().cpu() / n,
             self._layer_sums(visited) / n,
-            self._layer_sums(visited.float().log2()) / (n * self.bits),
+            self._layer_sums(visited.clamp_min(1).float().log2()) / (n * self.bits),  # 0 visited before the start
         )
         return torch.stack(columns, 1)
 
@@ -403,12 +434,15 @@ class OscillationTracker(nn.Module):
         """Tidy level histograms: a row per recorded step, layer and level with ``count`` and ``share``."""
         import pandas as pd
 
-        counts = self._record_levels.cpu()
+        counts = self._record_levels.cpu().double()
         index = pd.MultiIndex.from_product(
-            [self._record_steps.cpu().tolist(), list(self.shapes), range(2**self.bits)], names=["step", "layer", "level"]
+            [self._record_steps.cpu().tolist(), list(self.shapes), range(2**self.bits)],
+            names=["step", "layer", "level"],
         )
         share = counts / counts.sum(-1, keepdim=True).clamp_min(1)
-        return pd.DataFrame({"count": counts.flatten().numpy(), "share": share.flatten().numpy()}, index).reset_index()
+        return pd.DataFrame(
+            {"count": counts.long().flatten().numpy(), "share": share.flatten().numpy()}, index
+        ).reset_index()
 
     def save_history(self, folder: str | Path) -> tuple[Path, Path]:
         """Write ``history.parquet`` and ``levels.parquet`` (each whole or not at all) into ``folder``."""
@@ -419,7 +453,7 @@ class OscillationTracker(nn.Module):
         write_frame(self.level_frame(), paths[1])
         return paths
 
-    # ---- checkpoints --------------------------------------------------------------------------------------------------
+    # ---- checkpoints --------------------------------------------------------------------------------------------
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         # Sorted and without repeats, so that a resumed run ends with the same bytes as one that was never stopped.

@@ -3,8 +3,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +14,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from aoqlab import _files, figures
+from aoqlab import _files
 from aoqlab.figures import load_figure_info, save_figure
 
 
@@ -76,9 +74,7 @@ def test_data_of_the_project_is_named_by_its_place_in_it(fig, tmp_path, monkeypa
     (tmp_path / "data").mkdir()
     for name in ("a.parquet", "b.parquet"):
         (tmp_path / "data" / name).touch()
-    paths = save_figure(
-        fig, "a", data=[tmp_path / "data" / "a.parquet", str(tmp_path / "data" / "b.parquet")]
-    )
+    paths = save_figure(fig, "a", data=[tmp_path / "data" / "a.parquet", str(tmp_path / "data" / "b.parquet")])
     assert paths["json"].parent == tmp_path / "figures"
     assert [entry["path"] for entry in load_figure_info("a")["data"]] == ["data/a.parquet", "data/b.parquet"]
 
@@ -132,9 +128,7 @@ def test_parameters_become_plain(fig, tmp_path):
     assert info["seeds"] == [1, 2]
 
 
-@pytest.mark.parametrize(
-    "name", ["", "a/b", "../a", ".hidden", "-flag", "a b", "ä", "a\n", "a\\b", "a.png", "a.JSON"]
-)
+@pytest.mark.parametrize("name", ["", "a/b", "../a", ".hidden", "-flag", "a b", "ä", "a\n", "a\\b", "a.png", "a.JSON"])
 def test_names_that_are_none_are_refused(fig, tmp_path, name):
     with pytest.raises(ValueError, match="figure name"):
         save_figure(fig, name, folder=tmp_path)
@@ -228,52 +222,3 @@ def test_damaged_records_are_told(fig, tmp_path):
     path.write_text(json.dumps([1]), encoding="utf-8")
     with pytest.raises(ValueError, match="no figure record"):
         load_figure_info("a", tmp_path)
-
-
-needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-
-
-def git(folder, *arguments):
-    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    command = ["git", *identity, *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=environment, check=True, capture_output=True, text=True
-    ).stdout
-
-
-@needs_git
-def test_the_commit_is_that_of_the_packages_own_checkout(tmp_path, monkeypatch):
-    source = tmp_path / "aoqlab" / "figures.py"
-    source.parent.mkdir()
-    source.write_text("one", encoding="utf-8")
-    git(tmp_path, "init", "-q")
-    monkeypatch.setattr(figures, "__file__", str(source))
-    assert figures._git_record() == {"commit": None, "dirty": None}
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-qm", "first")
-    commit = git(tmp_path, "rev-parse", "HEAD").strip()
-    # A hook's environment points elsewhere, and results beside the source do not make it dirty.
-    monkeypatch.setenv("GIT_DIR", "/nowhere")
-    (tmp_path / "figures.png").touch()
-    assert figures._git_record() == {"commit": commit, "dirty": False}
-    source.write_text("two", encoding="utf-8")
-    assert figures._git_record() == {"commit": commit, "dirty": True}
-
-
-@needs_git
-def test_an_installed_copy_inside_another_checkout_has_no_commit(tmp_path, monkeypatch):
-    git(tmp_path, "init", "-q")
-    (tmp_path / "a").touch()
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-qm", "theirs")
-    copy = tmp_path / ".venv" / "aoqlab" / "figures.py"
-    copy.parent.mkdir(parents=True)
-    copy.touch()
-    monkeypatch.setattr(figures, "__file__", str(copy))
-    assert figures._git_record() == {"commit": None, "dirty": None}
-
-
-def test_without_git_there_is_no_commit(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    assert figures._git_record() == {"commit": None, "dirty": None}

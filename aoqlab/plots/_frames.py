@@ -26,9 +26,7 @@ def require_columns(frame: pd.DataFrame, columns: Iterable[str], caller: str) ->
         raise TypeError(f"{caller} needs a DataFrame, got {type(frame).__name__}")
     missing = [name for name in columns if name not in frame.columns]
     if missing:
-        raise ValueError(
-            f"{caller} needs the columns {missing}; the frame has {list(map(str, frame.columns))}"
-        )
+        raise ValueError(f"{caller} needs the columns {missing}; the frame has {list(map(str, frame.columns))}")
     if frame.empty:
         raise ValueError(f"{caller} got a frame without rows")
 

@@ -43,9 +43,7 @@ def plain_log_ticks(axis: Axis, low: float, high: float, formatter: Formatter | 
     if high < 2.5 * low:
         axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     else:
-        subs = (
-            (1.0, 2.0, 3.0, 4.0, 6.0) if high < 20 * low else (1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,)
-        )
+        subs = (1.0, 2.0, 3.0, 4.0, 6.0) if high < 20 * low else (1.0, 2.0, 5.0) if high < 1e3 * low else (1.0,)
         axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(formatter or FuncFormatter(lambda value, _: format_number(value)))
     axis.set_minor_locator(NullLocator())

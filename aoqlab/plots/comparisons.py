@@ -33,9 +33,7 @@ def method_comparison(
     """
     require_columns(runs, [value, hue], "method_comparison")
     if not np.isfinite(runs[value].astype(float)).all():
-        raise ValueError(
-            f"the column {value!r} holds values that are not finite; leave those runs out and say so"
-        )
+        raise ValueError(f"the column {value!r} holds values that are not finite; leave those runs out and say so")
     ax = current_axes(ax)
     names = []
     for place, (method, (color, name)) in enumerate(hue_colors(runs[hue], palette).items()):

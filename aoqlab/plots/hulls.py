@@ -16,9 +16,7 @@ def convex_hull(points: Values) -> NDArray[np.float64]:
     """
     array = np.asarray(points, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] != 2 or not len(array) or not np.isfinite(array).all():
-        raise ValueError(
-            f"convex_hull needs finite points of shape (n, 2) with n ≥ 1, got shape {array.shape}"
-        )
+        raise ValueError(f"convex_hull needs finite points of shape (n, 2) with n ≥ 1, got shape {array.shape}")
     ordered = np.unique(array, axis=0)
     if len(ordered) < 3:
         return ordered

@@ -106,9 +106,7 @@ def _mesh(
     mesh_x, mesh_y = vector(x, "x", ascending=True), vector(y, "y", ascending=True)
     heights = np.asarray(values, dtype=np.float64)
     if heights.shape != (len(mesh_y), len(mesh_x)):
-        raise ValueError(
-            f"values must have shape (len(y), len(x)) = {(len(mesh_y), len(mesh_x))}, got {heights.shape}"
-        )
+        raise ValueError(f"values must have shape (len(y), len(x)) = {(len(mesh_y), len(mesh_x))}, got {heights.shape}")
     return mesh_x, mesh_y, heights
 
 
@@ -185,7 +183,5 @@ def _draw_paths(
             )
         handles.append(Line2D([], [], color=color, linewidth=1.8, label=name))
     start = Line2D([], [], linestyle="", marker="o", color="white", markeredgecolor="black", label="start")
-    end = Line2D(
-        [], [], linestyle="", marker="*", markersize=8, color="#6B6B6B", markeredgecolor="white", label="end"
-    )
+    end = Line2D([], [], linestyle="", marker="*", markersize=8, color="#6B6B6B", markeredgecolor="white", label="end")
     return [*handles, start, end]

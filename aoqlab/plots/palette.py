@@ -93,9 +93,7 @@ def text_color_on(background: Any) -> str:
     return "black" if luminance > 0.18 else "white"
 
 
-def hue_colors(
-    values: Iterable[Hashable], palette: Mapping[Any, Any] | None = None
-) -> dict[Any, tuple[Any, str]]:
+def hue_colors(values: Iterable[Hashable], palette: Mapping[Any, Any] | None = None) -> dict[Any, tuple[Any, str]]:
     """Colour and printed name of every distinct value of a hue column, in drawing order.
 
     Numbers get the sequential map in ascending order, methods their own colour in the order of

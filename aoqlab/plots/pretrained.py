@@ -137,9 +137,7 @@ def _scale_bar(ax: Axes, scale: float, tallest: int, bottom: float) -> None:
     )
 
 
-def _bars3d(
-    ax: Axes | None, rows: NDArray[np.float64], counts: NDArray[np.int64], edges: NDArray[np.float64]
-) -> Axes:
+def _bars3d(ax: Axes | None, rows: NDArray[np.float64], counts: NDArray[np.int64], edges: NDArray[np.float64]) -> Axes:
     if ax is None:
         ax = plt.figure().add_subplot(projection="3d")
     if ax.name != "3d":

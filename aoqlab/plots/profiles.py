@@ -91,9 +91,7 @@ def interval_profile(
     ax.set_ylabel(column_label(y))
     ax.set_title(f"n = {count_range(table['n'])} per setting", loc="right", fontsize=7, color="#6B6B6B")
     if legend:
-        ax.legend(
-            title=None if hue == "method" else column_label(hue), loc="center left", bbox_to_anchor=(1.0, 0.5)
-        )
+        ax.legend(title=None if hue == "method" else column_label(hue), loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 
@@ -122,9 +120,7 @@ def _draw_reference(
     color, name = next(iter(hue_colors(names).values())) if len(names) == 1 else ("#6B6B6B", "reference")
     values = chosen[y].astype(float)
     label = f"{name} at its best (n = {len(values)})" + (f"\n{where}" if where else "")
-    ax.axhspan(
-        values.min(), values.max(), color=color, alpha=0.15, linewidth=0, gid="reference-band", zorder=1
-    )
+    ax.axhspan(values.min(), values.max(), color=color, alpha=0.15, linewidth=0, gid="reference-band", zorder=1)
     ax.axhline(values.mean(), color=color, linestyle=(0, (5, 2)), linewidth=1.2, label=label, gid="reference")
 
 

@@ -97,9 +97,7 @@ def interval_surface(
         )
     ax.set_xlabel(column_label(x))
     ax.set_ylabel(column_label(y))
-    ax.set_title(
-        f"n = {count_range(table['n'])} per cell, best framed", loc="right", fontsize=7, color="#6B6B6B"
-    )
+    ax.set_title(f"n = {count_range(table['n'])} per cell, best framed", loc="right", fontsize=7, color="#6B6B6B")
     if colorbar:
         bar = ax.figure.colorbar(mesh, ax=ax, label=f"{column_label(value)}, mean", pad=0.02)
         bar.outline.set_visible(False)
@@ -111,15 +109,7 @@ def interval_surface(
 def _digits(cells: np.ndarray) -> int:
     """Decimals so that the smallest magnitude shows two significant digits, at most three."""
     finite = np.abs(cells[np.isfinite(cells) & (cells != 0)])
-    return (
-        0
-        if not len(finite) or finite.min() >= 10
-        else 1
-        if finite.min() >= 1
-        else 2
-        if finite.min() >= 0.1
-        else 3
-    )
+    return 0 if not len(finite) or finite.min() >= 10 else 1 if finite.min() >= 1 else 2 if finite.min() >= 0.1 else 3
 
 
 def _cell_text(value: float, digits: int) -> str:

@@ -73,9 +73,7 @@ def weight_histogram(
     ax.set_xlabel("weight $w$")
     ax.set_ylabel("weights per bin")
     if legend:
-        triangle = Line2D(
-            [], [], linestyle="", marker="v", color="#8C8C8C", markeredgecolor="#333333", label="levels"
-        )
+        triangle = Line2D([], [], linestyle="", marker="v", color="#8C8C8C", markeredgecolor="#333333", label="levels")
         handles = [*ax.get_legend_handles_labels()[0], triangle]
         ax.legend(handles=handles, loc="upper right", bbox_to_anchor=(1.0, 0.93), **OPAQUE_LEGEND)
     return ax

@@ -56,12 +56,31 @@ class Quantizer(nn.Module):
         old = getattr(self, name)
         old.data = value.detach().to(old.data).reshape(value.shape).clone()
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
         for name in self.per_channel_state:
-            value = state_dict.get(prefix + name)
-            if isinstance(value, Tensor) and value.ndim == 1 and value.shape != getattr(self, name).shape:
+            value, own = state_dict.get(prefix + name), getattr(self, name)
+            if not isinstance(value, Tensor) or value.shape == own.shape:
+                continue
+            if value.ndim == 1 and own.ndim == 1:
                 self._set(name, value)
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+            else:  # Torch itself would quietly take the first channel
+                error_msgs.append(
+                    f"{prefix}{name} has shape {tuple(value.shape)} in the checkpoint and {tuple(own.shape)} here: "
+                    "per_channel differs"
+                )
+                return
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
 
 def refuse_nan(x: Tensor) -> Tensor:
@@ -78,12 +97,19 @@ def refuse_nan(x: Tensor) -> Tensor:
     return x
 
 
+def check_rows(x: Tensor, per_channel: bool) -> Tensor:
+    """Raise ``ValueError`` where there are no channels to tell apart."""
+    if per_channel and x.ndim == 0:
+        raise ValueError("per_channel=True needs a tensor of at least one dimension, got one of shape ()")
+    return x
+
+
 def spread_of(x: Tensor, values: Tensor, what: str, smallest: float) -> Tensor:
     """Check that a statistic of ``x`` can serve as a step; channels without spread take the mean of the others."""
-    usable = values > smallest
+    usable = (values > smallest) & torch.isfinite(values)
     if not bool(usable.any()):
         raise ValueError(
             f"cannot derive a step from a tensor of shape {tuple(x.shape)}: its {what} is {float(values.max()):g}, "
-            f"at most {smallest:g}; are all values equal?"
+            f"but must be finite and above {smallest:g}; are all values equal, or huge?"
         )
     return torch.where(usable, values, values[usable].mean()) if values.ndim else values

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..grids import UniformGrid, check_finite
 from ..ste import MIN_STEP, decode, encode, lsq_ste
-from .base import Quantizer, refuse_nan, spread_of
+from .base import Quantizer, check_rows, refuse_nan, spread_of
 
 
 class LSQ(Quantizer):
@@ -24,9 +24,7 @@ class LSQ(Quantizer):
 
     per_channel_state = ("step",)
 
-    def __init__(
-        self, bits: int, signed: bool = True, per_channel: bool = False, scale_gradient: bool = True
-    ) -> None:
+    def __init__(self, bits: int, signed: bool = True, per_channel: bool = False, scale_gradient: bool = True) -> None:
         super().__init__(bits)
         self.grid = UniformGrid(self.bits, "mid-tread", signed)
         self.per_channel = per_channel
@@ -35,7 +33,7 @@ class LSQ(Quantizer):
 
     @torch.no_grad()
     def init_from(self, x: Tensor) -> LSQ:
-        check_finite(x, "the tensor to initialise LSQ from")
+        check_rows(check_finite(x, "the tensor to initialise LSQ from"), self.per_channel)
         size = x.abs().to(torch.promote_types(x.dtype, torch.float32))
         mean = size.flatten(1).mean(1) if self.per_channel and x.ndim > 1 else size if self.per_channel else size.mean()
         self._set("step", spread_of(x, 2 * mean / math.sqrt(self.grid.high), "2 mean|x| / sqrt(Q_P)", MIN_STEP))

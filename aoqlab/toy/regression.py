@@ -66,7 +66,7 @@ REDUCED = RegressionProblem(n_weights=2_000, n_samples=400)
 
 @dataclass(frozen=True)
 class RegressionData:
-    """One seed's data. ``inputs`` (samples, weights), ``targets`` (samples,), ``batches`` (steps, batch) row numbers."""
+    """One seed's data: ``inputs`` (samples, weights), ``targets`` (samples,), ``batches`` (steps, batch) of rows."""
 
     inputs: Tensor
     targets: Tensor
@@ -131,10 +131,10 @@ class EnsembleResult:
     """Tables of an ensemble; ``run`` numbers the rows of ``runs`` and links the others to it.
 
     ``runs``: a row per run with its configuration, ``seed``, final ``loss`` (mean squared error on all samples),
-    ``loss_min`` (over the recorded steps), ``true_codes`` (share of weights with the true code), ``step_final`` and all
-    tracker statistics. ``history``: a row per run and recorded step. ``levels``: level histograms (run, step, level,
-    share). ``trajectories``: run, step, weight, value, code of the first weights, if asked for. ``start``: seed →
-    pre-trained weights; ``codes`` and ``transitions``: run → final codes, and transition counts.
+    ``loss_min`` (over the recorded steps), ``true_codes`` (share of weights with the true code), ``step_start`` and
+    ``step_final`` (step or level interval) and all tracker statistics. ``history``: a row per run and recorded step.
+    ``levels``: level histograms (run, step, level, share). ``trajectories``: run, step, weight, value, code of the
+    first weights, if asked for. ``start``: seed → pre-trained weights; ``codes`` and ``transitions``: run → final codes, and transition counts.
     """
 
     runs: pd.DataFrame
@@ -365,6 +365,7 @@ def _followed(state: _State, first_run: int, count: int) -> pd.DataFrame:
 def _finish(state: _State, configs: Sequence[RunConfig], seed: int, history: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame([config.describe() for config in configs])
     table["seed"] = seed
+    table["step_start"] = state.interval.cpu().numpy()
     table["loss"] = state.full_loss().double().cpu().numpy()
     by_run = history.groupby("run", sort=True)
     table["loss_min"] = by_run["loss"].min().to_numpy()

@@ -11,9 +11,7 @@ VALUES = X**2 - Y
 
 def run(method, start, points):
     q = np.asarray(points, dtype=float)
-    frame = pd.DataFrame(
-        {"method": method, "start": start, "step": range(len(q)), "q1": q[:, 0], "q2": q[:, 1]}
-    )
+    frame = pd.DataFrame({"method": method, "start": start, "step": range(len(q)), "q1": q[:, 0], "q2": q[:, 1]})
     return frame.assign(w1=frame["q1"] + 0.1, w2=frame["q2"] - 0.1)
 
 
@@ -98,9 +96,7 @@ def test_each_visited_point_is_ringed_once(ax, find):
 
 
 def test_a_frame_is_the_same_as_its_array(ax):
-    frame = pd.DataFrame({"x": X.ravel(), "y": Y.ravel(), "value": VALUES.ravel()}).sample(
-        frac=1, random_state=0
-    )
+    frame = pd.DataFrame({"x": X.ravel(), "y": Y.ravel(), "value": VALUES.ravel()}).sample(frac=1, random_state=0)
     landscape(frame, ax=ax)
     assert ax.get_xlim() == (FINE[0], FINE[-1])
     assert ax.get_ylim() == (FINE[0], FINE[20])

@@ -39,9 +39,7 @@ def test_blocks_nest():
         assert mpl.rcParams["font.size"] == style_settings()["font.size"]
 
 
-@pytest.mark.parametrize(
-    ("bad", "error"), [({"no.such.name": 1}, KeyError), ({"font.size": "huge?"}, ValueError)]
-)
+@pytest.mark.parametrize(("bad", "error"), [({"no.such.name": 1}, KeyError), ({"font.size": "huge?"}, ValueError)])
 def test_a_bad_override_changes_nothing(bad, error):
     before = dict(mpl.rcParams)
     with pytest.raises(error):

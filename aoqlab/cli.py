@@ -1,0 +1,173 @@
+"""The command ``aoqlab``, which run.sh calls: it reads the arguments and hands over to the module concerned.
+
+Nothing heavy is imported before a command is chosen, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aoqlab import __version__, paths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+USAGE_ERROR = 2  # the exit status argparse itself uses
+
+TRAINING = "ARCH N_BITS QUANTIZE_DOWNSAMPLING [...]"
+
+EPILOG = f"""\
+without a command:
+  Runs the toy study on the reduced problem, writes figures/ and data/results/, and prints what was found.
+
+training:
+  aoqlab {TRAINING}
+  The paper's own training command, e.g. `aoqlab resnet20 2 True`. It arrives in a later release.
+
+In a checkout, `bash run.sh` stands for `aoqlab` and makes the environment on first use.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; `argv` is what follows the name of the program."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words:
+        return _call("aoqlab.study", "main")
+
+    first, rest = words[0], words[1:]
+    if first in PASS_ON and rest[:1] not in (["-h"], ["--help"]):
+        return PASS_ON[first](rest)  # past argparse, which would read options meant for pytest
+    if not first.startswith("-") and first not in COMMANDS:
+        return _explain_unknown(words)
+
+    options = _parser().parse_args(words)
+    if options.command == "toy":
+        return _call("aoqlab.study", "toy", full=options.full)
+    return _call("aoqlab.digits", "main")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aoqlab",
+        usage=f"aoqlab [-h] [--version] [command ...]\n       aoqlab {TRAINING}",
+        description="A laboratory for quantization whose weights oscillate while they are trained.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"aoqlab {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command", title="commands")
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        command.prog = f"aoqlab {name}"  # argparse would build it from the two-line usage above
+        if name == "toy":
+            command.add_argument("--full", action="store_true", help="the paper's size, which takes long")
+        elif name in PASS_ON:
+            command.usage = f"aoqlab {name} [{ARGUMENTS[name]}]"
+    return parser
+
+
+def _call(module: str, function: str, **arguments: object) -> int:
+    status = getattr(importlib.import_module(module), function)(**arguments)
+    return 0 if status is None else int(status)
+
+
+def _explain_unknown(words: list[str]) -> int:
+    """Tell a mistyped command from the paper's training command, whose second word is a number of bits."""
+    similar = difflib.get_close_matches(words[0], COMMANDS, n=1)
+    if similar and not (len(words) > 1 and words[1].isdecimal()):
+        print(f"aoqlab: unknown command '{words[0]}', did you mean '{similar[0]}'?", file=sys.stderr)
+    else:
+        print(
+            f"aoqlab: '{' '.join(words)}' reads as the paper's training command ({TRAINING}), and training "
+            "arrives in a later release of aoqlab; `aoqlab --help` lists what is there now.",
+            file=sys.stderr,
+        )
+    return USAGE_ERROR
+
+
+def _test(pytest_arguments: Sequence[str]) -> int:
+    """Run every check even when an early one fails, so that one run tells everything."""
+    root = paths.project_root()
+    if not (root / "tests").is_dir():
+        return _needs_checkout("test", root)
+
+    notebooks = sorted(str(path.relative_to(root)) for path in paths.notebooks_dir().glob("*.ipynb"))
+    keys = "metadata.language_info metadata.widgets"
+    steps: dict[str, list[str]] = {
+        "ruff check": ["ruff", "check"],
+        "ruff format": ["ruff", "format", "--check"],
+        "mypy": ["mypy"],
+        "nbstripout": ["nbstripout", "--verify", "--extra-keys", keys, *notebooks],
+        "pytest": ["pytest", *pytest_arguments],
+    }
+    if not notebooks:
+        del steps["nbstripout"]  # without a file it would wait for one on standard input
+
+    failed = []
+    for name, command in steps.items():
+        print(f"== {name}", flush=True)
+        if subprocess.run([sys.executable, "-m", *command], cwd=root, check=False).returncode != 0:
+            failed.append(name)
+    print(f"== failed: {', '.join(failed)}" if failed else f"== passed: {', '.join(steps)}", flush=True)
+    return 1 if failed else 0
+
+
+def _lab(jupyter_arguments: Sequence[str]) -> int:
+    """Open JupyterLab for this machine alone, with its token, on the notebook to begin with."""
+    folder = paths.notebooks_dir()
+    if not folder.is_dir():
+        return _needs_checkout("lab", paths.project_root())
+    command = [sys.executable, "-m", "jupyterlab"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}"]
+    for name in ("00_overview.ipynb", "01_quantizer.ipynb"):
+        if (folder / name).exists():
+            command.append(f"--LabApp.default_url=/lab/tree/{name}")
+            break
+    os.chdir(folder)
+    # In place of this process, so that Ctrl-C reaches Jupyter alone and its question can be answered.
+    os.execv(sys.executable, [*command, *jupyter_arguments])
+
+
+def _bench(arguments: Sequence[str]) -> int:
+    """Run one benchmark as the script it is, or all of them."""
+    import runpy
+
+    folder = paths.project_root() / "benchmarks"
+    scripts = {path.stem: path for path in sorted(folder.glob("[!_]*.py"))}
+    if not scripts:
+        return _needs_checkout("bench", paths.project_root())
+    if arguments and arguments[0] not in scripts:
+        print(f"aoqlab: no benchmark '{arguments[0]}'; there are: {', '.join(scripts)}", file=sys.stderr)
+        return USAGE_ERROR
+    for name in arguments[:1] or scripts:
+        sys.argv = [str(scripts[name]), *arguments[1:]]
+        runpy.run_path(str(scripts[name]), run_name="__main__")
+    return 0
+
+
+def _needs_checkout(command: str, root: Path) -> int:
+    print(f"aoqlab: '{command}' needs a checkout of aoqlab, and {root} is none.", file=sys.stderr)
+    return USAGE_ERROR
+
+
+COMMANDS = {
+    "toy": "run the toy study; with --full on the problem of the paper's size",
+    "test": "run all checks: lint, format, types, clean notebooks, tests (arguments go to pytest)",
+    "lab": "open JupyterLab on notebooks/ (arguments go to Jupyter)",
+    "digits": "train the small network on scikit-learn's digits and write data/digits_cnn.safetensors",
+    "bench": "compare speed with the rivals, in one area or in all: quantizers, tracker, toy",
+}
+ARGUMENTS = {"test": "pytest argument ...", "lab": "Jupyter argument ...", "bench": "name [argument ...]"}
+PASS_ON: dict[str, Callable[[Sequence[str]], int]] = {"test": _test, "lab": _lab, "bench": _bench}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""Runs the study, keeps its results, draws its figures and prints what was found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from .. import digits, paths
+from .._files import write_atomic, write_frame
+from .._provenance import provenance
+from ..findings import Finding, as_text, finding, paired, table
+from ..plots import use_style
+from ..toy.landscape import LandscapeProblem
+from ..toy.regression import FULL, REDUCED, RegressionProblem
+from . import pictures, surface
+
+REDUCED_SEEDS = range(6)
+FULL_SEEDS = range(10)
+DIGITS_SEEDS = range(5)
+
+
+def main() -> None:
+    """Both toy problems at reduced size and the digits network; at most a minute on two cores."""
+    started = time.perf_counter()
+    use_style()
+    print("aoqlab: both toy problems (reduced size) and a 2-bit network on handwritten digits", flush=True)
+    rows = landscape_study() + regression_study("toy-reduced", REDUCED, REDUCED_SEEDS)
+    rows += digits_study(DIGITS_SEEDS)
+    _report("study", rows, time.perf_counter() - started)
+    full = paths.results_dir() / "toy-full-findings.parquet"
+    if full.is_file():
+        info = json.loads((paths.results_dir() / "toy-full.json").read_text())
+        print(f"\nFor comparison, the stored result at the paper's size ({_origin(info)}):\n")
+        print(as_text(pd.read_parquet(full)))
+
+
+def toy(full: bool = False) -> None:
+    """Both toy problems; ``full`` at the paper's size (10,000 weights), about ten minutes on two cores."""
+    started = time.perf_counter()
+    use_style()
+    name, problem, seeds = ("toy-full", FULL, FULL_SEEDS) if full else ("toy-reduced", REDUCED, REDUCED_SEEDS)
+    size = f"{problem.n_weights:,} weights, {problem.n_samples:,} samples, {problem.steps:,} steps"
+    print(f"aoqlab: both toy problems; regression with {size}", flush=True)
+    rows = landscape_study() + regression_study(name, problem, seeds)
+    _report(name, rows, time.perf_counter() - started)
+
+
+def landscape_study() -> list[Finding]:
+    """Figure 1: does the oscillating run reach the deep basin more often?"""
+    rows, frames = pictures.landscape_findings(LandscapeProblem())
+    for suffix, frame in frames.items():
+        write_frame(frame, paths.results_dir() / f"landscape-{suffix}.parquet")
+    return rows
+
+
+def regression_study(name: str, problem: RegressionProblem, seeds: Sequence[int]) -> list[Finding]:
+    """The surface, seed by seed: a seed that is done is kept at once, so an interrupted study goes on where it was."""
+    started = time.perf_counter()
+    settings = {"problem": asdict(problem), "configurations": [c.describe() for c in surface.configurations()]}
+    partial = paths.results_dir() / f".{name}-partial"
+    if partial.is_dir() and _read_settings(partial) != json.loads(json.dumps(settings, default=str)):
+        shutil.rmtree(partial)  # left by another version
+    write_atomic(partial / "settings.json", json.dumps(settings, default=str).encode())
+    runs, histories = [], []
+    total = len(seeds) * len(surface.configurations()) * problem.steps
+    with tqdm(total=total, desc="toy regression", unit="step", unit_scale=True) as bar:
+        for seed in seeds:
+            files = partial / f"runs-{seed}.parquet", partial / f"history-{seed}.parquet"
+            if all(file.is_file() for file in files):
+                bar.update(len(surface.configurations()) * problem.steps)
+            else:
+                result = surface.sweep(problem, [seed], progress=bar.update)
+                write_frame(result.history, files[1])
+                write_frame(result.runs, files[0])
+            runs.append(pd.read_parquet(files[0]))
+            histories.append(pd.read_parquet(files[1]).assign(seed=seed))
+    table_of_runs = pd.concat(runs, ignore_index=True)
+    for position, history in enumerate(histories):
+        history["run"] += position * len(surface.configurations())
+    history = pd.concat(histories, ignore_index=True)
+    names = table_of_runs[["method", "lr", "shrink_min", "step_init"]]
+    history = history.merge(names, left_on="run", right_index=True)
+    rows = surface.findings(table_of_runs, name.replace("-", " "))
+    folder = paths.results_dir()
+    stored = write_frame(table_of_runs, folder / f"{name}-runs.parquet")
+    write_frame(history, folder / f"{name}-history.parquet")
+    write_frame(table(rows), folder / f"{name}-findings.parquet")
+    _write_info(name, seeds=list(seeds), problem=asdict(problem), seconds=time.perf_counter() - started)
+    shutil.rmtree(partial)
+    pictures.draw_regression(name, problem, table_of_runs, history, stored)
+    return rows
+
+
+def digits_study(seeds: Sequence[int]) -> list[Finding]:
+    """LSQ against AOQ at 2 bits on the digits network, from the same start and at the same learning rate."""
+    with tqdm(total=len(seeds), desc="digits network", unit="seed") as bar:
+        runs, history = digits.compare(seeds, progress=bar.update)
+    stored = write_frame(runs, paths.results_dir() / "digits-runs.parquet")
+    write_frame(history, paths.results_dir() / "digits-history.parquet")
+    pictures.draw_digits(runs, history, stored)
+    aoq, lsq = (runs[runs["method"] == method].set_index("seed") for method in ("aoq", "lsq"))
+    rate = aoq["lr"].iloc[0]
+    differences = (
+        ("1 LSQ explores less", "explored volume", "explored_volume", 1, "share"),
+        ("1 LSQ seldom crosses", "crossings", "crossings_per_step", 1000, "per weight per 1000 steps"),
+        ("1 LSQ oscillates less", "mean oscillating share", "oscillating_share_mean", 1, "share"),
+        ("2 AOQ classifies better", "test accuracy", "accuracy", 100, "points"),
+    )
+    return [
+        finding(claim, "digits 2 bits", f"{what}, AOQ - LSQ, lr {rate:g}", paired(aoq, lsq, column) * scale, +1, unit)
+        for claim, what, column, scale, unit in differences
+    ]
+
+
+def digits_table(runs: pd.DataFrame) -> str:
+    """Mean and standard deviation per method."""
+    columns = ["accuracy", "accuracy_full_precision", "crossings_per_step", "oscillating_share_mean", "explored_volume"]
+    grouped = runs.groupby("method")[columns].agg(["mean", "std"])
+    cells = {c: grouped[c].apply(lambda row: f"{row['mean']:.4f} ± {row['std']:.4f}", axis=1) for c in columns}
+    return pd.DataFrame(cells).assign(n=runs.groupby("method").size()).to_string()
+
+
+def _report(name: str, rows: list[Finding], seconds: float) -> None:
+    frame = table(rows)
+    stored = write_frame(frame, paths.results_dir() / f"{name}-findings.parquet")
+    print(f"\nWhat was found (n seeds or starts; 95% bootstrap intervals, paired; {seconds:.0f} s):\n")
+    print(as_text(frame))
+    digits_runs = paths.results_dir() / "digits-runs.parquet"
+    if name == "study":
+        print(
+            f"\nDigits network, mean ± standard deviation over seeds:\n\n{digits_table(pd.read_parquet(digits_runs))}"
+        )
+    print(f"\nTables: {_shown(stored.parent)}   figures: {_shown(paths.figures_dir())}")
+
+
+def _shown(path: Path) -> str:
+    root = paths.project_root()
+    return str(path.relative_to(root)) + "/" if path.is_relative_to(root) else str(path)
+
+
+def _write_info(name: str, **values: Any) -> None:
+    record = json.dumps(values | provenance(), indent=2) + "\n"
+    write_atomic(paths.results_dir() / f"{name}.json", record.encode())
+
+
+def _read_settings(folder: Path) -> Any:
+    file = folder / "settings.json"
+    return json.loads(file.read_text()) if file.is_file() else None
+
+
+def _origin(info: dict[str, Any]) -> str:
+    torch = info["versions"]["torch"]
+    return (
+        f"{info['created'][:10]}, {len(info['seeds'])} seeds, {info['processor']}, {info['cores']} cores, torch {torch}"
+    )

@@ -1,0 +1,59 @@
+from contextlib import contextmanager
+
+import jaxtyping
+import pytest
+import torch
+from hypothesis import settings
+
+from aoqlab import _native
+
+# The same examples in every run; the first one may compile the kernels, so none has a deadline.
+settings.register_profile("aoqlab", deadline=None, database=None, derandomize=True, max_examples=40)
+settings.load_profile("aoqlab")
+
+
+@pytest.fixture
+def as_shipped():
+    """Annotations are not checked, as outside of pytest: errors are those a user sees, Dynamo can trace."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def without_kernels():
+    """A context in which the compiled kernels do not exist."""
+
+    @contextmanager
+    def context():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_native, "available", lambda *_: False)
+            yield
+
+    return context
+
+
+@pytest.fixture(scope="session")
+def kernels():
+    """Skips where the machine cannot compile them."""
+    if _native.library() is None:
+        pytest.skip("no compiled kernels on this machine")
+
+
+@pytest.fixture(params=["native", "eager"])
+def path(request, without_kernels):
+    """Runs a test twice: through the compiled kernels and through their eager twin."""
+    if request.param == "native":
+        request.getfixturevalue("kernels")
+        yield "native"
+    else:
+        with without_kernels():
+            yield "eager"
+
+
+@pytest.fixture
+def threads():
+    """Sets the number of threads for the rest of a test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
