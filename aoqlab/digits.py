@@ -23,7 +23,7 @@ from torch.nn.utils import parametrize
 from . import paths
 from ._files import write_atomic
 from .losses import dampening_norm, soft_cross_entropy
-from .quantizers import AOQ, LSQ
+from .quantizers import AOQ, LSQ, Quantizer
 from .schedule import ThreeStage
 from .tracker import OscillationTracker
 
@@ -103,6 +103,19 @@ def reestimate_batch_norm(net: nn.Module, images: Tensor) -> None:
         net(part)
     for m, momentum in zip(norms, kept, strict=True):
         m.momentum = momentum
+
+
+@torch.no_grad()
+def quantized_copy(net: DigitsNet, quantizer: Quantizer) -> DigitsNet:
+    """A copy of ``net`` with fake-quantized weights in ``LAYERS``, nothing trained (post-training quantization).
+
+    ``quantizer`` is fitted to each layer anew (``init_from``) and ends fitted to the last.
+    """
+    copied = copy.deepcopy(net)
+    for name in LAYERS:
+        weight = copied.get_submodule(name).get_parameter("weight")
+        weight.copy_(quantizer.init_from(weight)(weight))
+    return copied
 
 
 def train_full_precision(seed: int, *, epochs: int = 20, batch_size: int = 128, lr: float = 3e-3) -> DigitsNet:

@@ -131,3 +131,19 @@ def as_text(frame: pd.DataFrame) -> str:
     for _, row in shown.iterrows():
         lines.append("  ".join(str(row[name]).ljust(width) for name, width in widths.items()).rstrip())
     return "\n".join(lines)
+
+
+def as_markdown(frame: pd.DataFrame) -> str:
+    """The table for a notebook."""
+    shown = [
+        ("claim", frame["claim"]),
+        ("statistic", frame["statistic"]),
+        ("effect", frame["effect"].map("{:+.3g}".format)),
+        ("95% interval", [f"[{low:+.3g}, {high:+.3g}]" for low, high in zip(frame["low"], frame["high"], strict=True)]),
+        ("unit", frame["unit"]),
+        ("n", frame["n"].astype(str)),
+        ("verdict", "**" + frame["verdict"] + "**"),
+    ]
+    rows = zip(*(column for _, column in shown), strict=True)
+    lines = [[name for name, _ in shown], ["---"] * len(shown), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -53,7 +53,9 @@ def _require_float(x: Tensor) -> Tensor:
     return x
 
 
-def _native_uniform(x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid, out: bool, codes: bool):
+def _native_uniform(
+    x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid, out: bool, codes: bool
+) -> tuple[Tensor | None, Tensor | None]:
     per_row(threshold_step, x)  # raises where channels do not fit
     values = torch.empty_like(x) if out else None
     numbers = torch.empty_like(x, dtype=torch.uint8) if codes else None
@@ -89,9 +91,11 @@ class _AOQ(torch.autograd.Function):
         ctx.grid, ctx.learns = grid, ctx.needs_input_grad[2]
         codes: Tensor | None
         if _native.usable(x, threshold_step, level_step):
-            steps = torch.broadcast_tensors(threshold_step, level_step)  # one may be per channel, the other not
-            x = _dense(x, steps[0])
-            out, codes = _native_uniform(x, *steps, grid, out=True, codes=ctx.learns)
+            wide, high = torch.broadcast_tensors(threshold_step, level_step)  # one may be per channel, the other not
+            x = _dense(x, wide)
+            values, codes = _native_uniform(x, wide, high, grid, out=True, codes=ctx.learns)
+            assert values is not None
+            out = values
         else:
             k = grid.position(x, threshold_step)
             out = (per_row(level_step, x) * (k + grid.level_offset)).to(x.dtype)
@@ -103,7 +107,7 @@ class _AOQ(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor):  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         if not ctx.learns:
             return grad, None, None, None
         codes, step = ctx.saved_tensors
@@ -138,7 +142,7 @@ def aoq_ste(x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: Uniform
     x: any shape; steps: shape () or, per channel, (C,) with x of shape (C, ...). NaN stays NaN. Source: Xie et al.,
     ICCV 2025, the weight quantizer.
     """
-    return _AOQ.apply(_require_float(x), threshold_step, level_step, grid)  # type: ignore[no-any-return]
+    return _AOQ.apply(_require_float(x), threshold_step, level_step, grid)
 
 
 class _LSQ(torch.autograd.Function):
@@ -159,7 +163,7 @@ class _LSQ(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor):  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, step = ctx.saved_tensors
         grid = ctx.grid
         if _native.usable(grad, x, step):
@@ -196,7 +200,7 @@ def lsq_ste(x: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float = 
     x: any shape; step: shape () or, per channel, (C,) with x of shape (C, ...). NaN stays NaN. Source: Esser et al.,
     ICLR 2020, equations 1 to 5.
     """
-    return _LSQ.apply(_require_float(x), step, grid, gradient_scale)  # type: ignore[no-any-return]
+    return _LSQ.apply(_require_float(x), step, grid, gradient_scale)
 
 
 def ltq_edges(bin_widths: Tensor) -> tuple[Tensor, Tensor]:
@@ -248,7 +252,7 @@ class _LTQ(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor):  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, a, u, unit, edges, centres = ctx.saved_tensors
         n = a.numel()
         slopes = u * unit / a  # d out / dx in bins 1 ... n
@@ -296,4 +300,4 @@ def ltq_gste(x: Tensor, bin_widths: Tensor, input_scale: Tensor, output_scale: T
     x: any shape; bin_widths: (n,); scales: (). Widths act as at least 1e-6. NaN stays NaN. Source: Liu et al., CVPR
     2022 (N2UQ), equations 6 to 11.
     """
-    return _LTQ.apply(_require_float(x), bin_widths, input_scale, output_scale)  # type: ignore[no-any-return]
+    return _LTQ.apply(_require_float(x), bin_widths, input_scale, output_scale)

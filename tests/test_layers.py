@@ -29,6 +29,7 @@ ROWS = {
     "quantizers": 2,
     "losses": 2,
     "tracker": 2,
+    "probes": 2,
     "surgery": 3,
     "models": 3,
     "datasets": 3,

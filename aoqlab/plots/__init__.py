@@ -15,6 +15,7 @@ from aoqlab.plots.pretrained import pretrained_histograms as pretrained_histogra
 from aoqlab.plots.profiles import interval_profile as interval_profile
 from aoqlab.plots.style import use_style as use_style
 from aoqlab.plots.surfaces import interval_surface as interval_surface
+from aoqlab.plots.trajectories import weight_trajectories as weight_trajectories
 from aoqlab.plots.transfer import staircase as staircase
 from aoqlab.plots.transitions import transition_heatmap as transition_heatmap
 from aoqlab.plots.weights import weight_histogram as weight_histogram

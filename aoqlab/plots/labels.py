@@ -39,6 +39,8 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
         "share": "share of weights",
         "weight": "weight $w$",
         "level": r"level $\hat w$",
+        "crossings_per_step": "thresholds crossed per weight and step",
+        "deep_share": "starts that end in the deep basin (share)",
         "method": "method",
     }
 )

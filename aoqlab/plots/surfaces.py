@@ -27,6 +27,7 @@ def interval_surface(
     value: str = "loss",
     lower_is_better: bool = True,
     log: bool = False,
+    limits: tuple[float, float] | None = None,
     annotate: bool | None = None,
     colorbar: bool = True,
     ax: Axes | None = None,
@@ -37,7 +38,8 @@ def interval_surface(
     equal cell, so that logarithmic sweeps read as well as even ones; yellow is better. A cell with a run
     that is not finite is hatched and cannot be the optimum; one never tried is blank. Means are written in
     the cells (`annotate`, by default up to 120 of them); n, the number of runs per cell, stands above at
-    the right. `log` colours by the logarithm and needs positive means.
+    the right. `log` colours by the logarithm and needs positive means. `limits`: ends of
+    the colour scale, to compare surfaces; by default those of the means.
 
     Missing columns, and not one cell whose runs are all finite, raise `ValueError`.
     """
@@ -49,6 +51,8 @@ def interval_surface(
     low, high = float(np.nanmin(cells)), float(np.nanmax(cells))
     if log and low <= 0:
         raise ValueError(f"log=True needs positive means, but {value!r} goes down to {low:g}")
+    if limits is not None:
+        low, high = limits
     if low == high:
         low, high = (low * 0.9, high * 1.1) if log else (low - 0.5, high + 0.5)
     ax = current_axes(ax)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import SupportsFloat
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -21,6 +23,7 @@ def weight_histogram(
     counts: Values | None = None,
     edges: Values | None = None,
     bins: int = 200,
+    xlim: tuple[SupportsFloat, SupportsFloat] | None = None,
     shade: bool = True,
     legend: bool = True,
     ax: Axes | None = None,
@@ -30,7 +33,7 @@ def weight_histogram(
     Thresholds are dashed lines, levels are triangles on the upper edge, in the colour of the weights they
     stand for. The histogram is counted from `weights` (any shape) in `bins` equal bins, or given as
     `counts` (m,) and `edges` (m + 1,), so that ten million weights need counting only once. `shade=False`
-    fills it in one grey.
+    fills it in one grey. `xlim` fixes the view (default: all weights, thresholds and levels are in it).
 
     `thresholds`: (n − 1,) and `levels`: (n,), ascending. Neither or both of `weights` and `counts`, weights
     that are not finite, and shapes that do not match raise `ValueError`.
@@ -51,13 +54,16 @@ def weight_histogram(
     ax.stairs(heights, borders, color="#333333", linewidth=0.6, gid="outline")
     draw_thresholds(ax, cuts)
     many = len(values) > FULL_LINES
+    low, high = (-np.inf, np.inf) if xlim is None else map(float, xlim)
+    # The triangles may stand across the frame, so those outside it are not left to clipping.
+    seen = (values >= low) & (values <= high)
     ax.scatter(
-        values,
-        np.full_like(values, 0.96),
+        values[seen],
+        np.full(seen.sum(), 0.96),
         transform=ax.get_xaxis_transform(),
         marker="v",
         s=8 if many else 30,
-        c=colors,
+        c=[color for color, inside in zip(colors, seen, strict=True) if inside],
         edgecolors="none" if many else "#333333",
         linewidths=0.6,
         clip_on=False,
@@ -67,6 +73,8 @@ def weight_histogram(
     # Headroom for the row of levels.
     ax.set_ylim(0, 1.16 * max(float(heights.max()), 1e-12))
     ax.margins(x=0.02)
+    if xlim is not None:
+        ax.set_xlim(low, high)
     few_ticks(ax.xaxis)
     ax.yaxis.set_major_formatter(EngFormatter(sep=""))
     ax.grid(False, axis="x")

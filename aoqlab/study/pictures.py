@@ -9,11 +9,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from .. import plots
 from ..figures import save_figure
-from ..findings import tuned
 from ..schedule import ThreeStage
+from ..toy.landscape import LandscapeResult
 from ..toy.regression import RegressionProblem, RunConfig, make_data, run_ensemble
 from .surface import PUBLISHED_LR, PUBLISHED_SHRINK
 
@@ -50,34 +51,39 @@ def _best_setting(runs: pd.DataFrame, method: str) -> RunConfig:
 def draw_surface(runs: pd.DataFrame) -> Figure:
     """Final loss over interval size and learning rate, both methods on the same colours."""
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 3.9))
-    aoq, lsq = runs[runs["method"] == "aoq"], runs[runs["method"] == "lsq"].copy()
-    # LSQ's own rule differs a little between seeds; on the axis it stands at its mean.
-    rule = round(float(lsq.loc[lsq["step_init"].isna(), "step_start"].mean()), 2)
-    lsq["step_init"] = lsq["step_init"].fillna(rule)
+    aoq, lsq = runs[runs["method"] == "aoq"], _with_rule(runs[runs["method"] == "lsq"])
+    means = pd.concat([part.groupby(["lr", x])["loss"].mean() for part, x in ((aoq, "shrink_min"), (lsq, "step_init"))])
+    limits = float(means.min()), float(means.max())
     for ax, part, x in ((axes[0], aoq, "shrink_min"), (axes[1], lsq, "step_init")):
-        plots.interval_surface(part, x=x, y="lr", value="loss", log=True, ax=ax)
+        plots.interval_surface(part, x=x, y="lr", value="loss", log=True, limits=limits, ax=ax)
         ax.set_title(plots.method_label(part["method"].iloc[0]), loc="left")
     return fig
+
+
+def _with_rule(lsq: pd.DataFrame) -> pd.DataFrame:
+    """LSQ's own rule gives a slightly different step on every seed; on an axis it stands at its mean."""
+    rule = round(float(lsq.loc[lsq["step_init"].isna(), "step_start"].mean()), 2)
+    return lsq.assign(step_init=lsq["step_init"].fillna(rule))
 
 
 def draw_profile(runs: pd.DataFrame) -> Figure:
     """Final loss over shrink_min at a few learning rates, LSQ at its best beside it."""
     rates = [lr for lr in sorted(runs["lr"].unique()) if PUBLISHED_LR <= lr <= 1e-2]
-    fig, axes = plt.subplots(1, len(rates), figsize=(3.6 * len(rates), 3.6), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(rates), figsize=(3.5 * len(rates), 3.5), sharey=True, squeeze=False)
     for ax, lr in zip(axes[0], rates, strict=True):
         at = runs[runs["lr"] == lr]
-        lsq = tuned(at[at["method"] == "lsq"], ["step_init"]).reset_index()
+        aoq, lsq = at[at["method"] == "aoq"], _with_rule(at[at["method"] == "lsq"])
         plots.interval_profile(
-            at[at["method"] == "aoq"],
-            x="shrink_min",
-            y="loss",
-            hue="method",
-            reference=lsq,
-            logx=True,
-            logy=True,
-            ax=ax,
+            aoq, x="shrink_min", y="loss", hue="method", reference=lsq, logx=True, logy=True, legend=False, ax=ax
         )
-        ax.set_title(f"learning rate {lr:g}")
+        ax.set_title(f"learning rate {lr:g}", loc="left")
+        ax.set_xticks([0.05, 0.1, 0.2, 0.4, 0.7, 1.0], ["0.05", "0.1", "0.2", "0.4", "0.7", "1"])
+        ax.label_outer()
+    handles = [
+        Line2D([], [], color=plots.method_color("aoq"), label="AOQ, mean and every seed"),
+        Line2D([], [], color=plots.method_color("lsq"), linestyle="--", label="LSQ at its best $s_0$"),
+    ]
+    axes[0, 0].legend(handles=handles, loc="upper right")
     return fig
 
 
@@ -114,6 +120,24 @@ def draw_figure2(problem: RegressionProblem, settings: dict[str, RunConfig], see
     for ax, (method, frame) in zip(axes, panels.items(), strict=True):
         plots.pretrained_histograms(frame, method=method, xlim=(-limit, limit), ax=ax)
     return fig
+
+
+def draw_landscape(result: LandscapeResult, ends: pd.DataFrame, data: Path) -> None:
+    """Figure 1 for a few starts, and the share of starts that end in the deep basin over both settings."""
+    values, x, y = result.problem.surface()
+    shown = result.paths[result.paths["start"] < 8]
+    fig, axes = plt.subplots(1, 3, figsize=(12, 3.7), width_ratios=[1, 1, 1.15])
+    for ax, method in zip(axes, ("conventional", "oscillating"), strict=False):
+        paths = shown[shown["method"] == method]
+        plots.landscape(values, x=x, y=y, paths=paths, trace="quantized", colorbar=False, legend=False, ax=ax)
+        share = result.ends.loc[result.ends["method"] == method, "found_deep"].mean()
+        ax.set_title(f"{method}: {share:.0%} of {result.ends['start'].nunique()} end deep", loc="left")
+    oscillating = ends[ends["method"] == "oscillating"].assign(deep_share=lambda f: f["found_deep"].astype(float))
+    plots.interval_surface(oscillating, value="deep_share", lower_is_better=False, limits=(0.0, 1.0), ax=axes[2])
+    axes[2].set_title("oscillating", loc="left")
+    settings = {"settings": result.ends.groupby("method")[["lr", "shrink_min"]].first().to_dict("index")}
+    save_figure(fig, "landscape", parameters={"problem": result.problem, **settings}, data=data)
+    plt.close(fig)
 
 
 def draw_digits(runs: pd.DataFrame, history: pd.DataFrame, data: Path) -> None:

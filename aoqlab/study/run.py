@@ -18,9 +18,11 @@ from .._files import write_atomic, write_frame
 from .._provenance import provenance
 from ..findings import Finding, as_text, finding, paired, table
 from ..plots import use_style
-from ..toy.landscape import LandscapeProblem
+from ..toy.landscape import run_landscape
+from ..toy.landscape import sweep as landscape_sweep
 from ..toy.regression import FULL, REDUCED, RegressionProblem
 from . import pictures, surface
+from .landscape import landscape_findings
 
 REDUCED_SEEDS = range(6)
 FULL_SEEDS = range(10)
@@ -54,11 +56,12 @@ def toy(full: bool = False) -> None:
 
 
 def landscape_study() -> list[Finding]:
-    """Figure 1: does the oscillating run reach the deep basin more often?"""
-    rows, frames = pictures.landscape_findings(LandscapeProblem())
-    for suffix, frame in frames.items():
-        write_frame(frame, paths.results_dir() / f"landscape-{suffix}.parquet")
-    return rows
+    """Figure 1: does the oscillating run reach the deep basin from more starts, over learning rates and shrink factors?"""
+    result = run_landscape()
+    ends = landscape_sweep()
+    stored = write_frame(ends, paths.results_dir() / "landscape-ends.parquet")
+    pictures.draw_landscape(result, ends, stored)
+    return landscape_findings(result, ends)
 
 
 def regression_study(name: str, problem: RegressionProblem, seeds: Sequence[int]) -> list[Finding]:

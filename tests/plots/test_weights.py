@@ -59,6 +59,18 @@ def test_levels_that_no_weight_reaches_have_no_fill(ax, find, drawn):
     drawn(ax)
 
 
+def test_a_fixed_view_leaves_out_the_levels_outside_it(ax, find, drawn):
+    weight_histogram(WEIGHTS, thresholds=THRESHOLDS, levels=LEVELS, xlim=(-0.5, 0.8), ax=ax)
+    assert ax.get_xlim() == (-0.5, 0.8)
+    assert np.array_equal(find(ax, "levels")[0].get_offsets()[:, 0], LEVELS[1:])
+    drawn(ax)
+
+
+def test_a_fixed_view_may_hold_no_level(ax, drawn):
+    weight_histogram(WEIGHTS, thresholds=THRESHOLDS, levels=LEVELS * 100, xlim=(-2, 2), ax=ax)
+    drawn(ax)
+
+
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [

@@ -1,0 +1,124 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from aoqlab import figures, paths
+from aoqlab.study import run, surface
+from aoqlab.toy.regression import RegressionProblem
+
+TINY = RegressionProblem(n_weights=60, n_samples=40, batch_size=20, epochs=12)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setenv("AOQLAB_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def test_both_methods_are_tuned_over_equally_many_settings():
+    configs = surface.configurations()
+    methods = [c.method for c in configs]
+    assert methods.count("aoq") == methods.count("lsq") == len(configs) // 2
+    assert len(set(configs)) == len(configs)
+    assert surface.PUBLISHED_LR in surface.LEARNING_RATES
+    assert {0.1, 1.0, surface.PUBLISHED_SHRINK} <= set(surface.SHRINK_MINS)
+
+
+def test_the_regression_study_leaves_tables_figures_and_their_origin(project):
+    rows = run.regression_study("tiny", TINY, [0, 1, 2])
+    folder = paths.results_dir()
+    runs = pd.read_parquet(folder / "tiny-runs.parquet")
+    assert len(runs) == 3 * len(surface.configurations())
+    assert pd.read_parquet(folder / "tiny-findings.parquet")["verdict"].tolist() == [r.verdict for r in rows]
+    history = pd.read_parquet(folder / "tiny-history.parquet")
+    last = history[history["step"] == TINY.steps].set_index("run").sort_index()
+    np.testing.assert_allclose(last["loss"], runs["loss"])  # rows of the history belong to the right run
+    assert (last["lr"] == runs["lr"]).all() and (last["method"] == runs["method"]).all()
+    info = json.loads((folder / "tiny.json").read_text())
+    assert info["seeds"] == [0, 1, 2] and info["problem"]["n_weights"] == 60 and info["versions"]["torch"]
+    for name in ("surface", "profile", "oscillation", "figure2"):
+        record = figures.load_figure_info(f"tiny-{name}")
+        assert record["data"][0]["path"] == "data/results/tiny-runs.parquet"
+    assert not list(folder.glob(".*"))  # nothing half-made
+
+
+def test_an_interrupted_study_goes_on_with_the_seeds_it_has(project, monkeypatch):
+    computed, sweep = [], surface.sweep
+
+    def interrupted_at(seed):
+        def counting(problem, seeds, **kwargs):
+            if seeds == [seed]:
+                raise KeyboardInterrupt
+            computed.extend(seeds)
+            return sweep(problem, seeds, **kwargs)
+
+        return counting
+
+    monkeypatch.setattr(surface, "sweep", interrupted_at(2))
+    with pytest.raises(KeyboardInterrupt):
+        run.regression_study("tiny", TINY, [0, 1, 2])
+    monkeypatch.setattr(surface, "sweep", interrupted_at(None))
+    rows = run.regression_study("tiny", TINY, [0, 1, 2])
+    assert computed == [0, 1, 2]
+    assert {r.n for r in rows} == {3}
+
+
+def test_seeds_of_another_problem_are_not_taken_over(project, monkeypatch):
+    def stop(problem, seeds, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(surface, "sweep", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run.regression_study("tiny", RegressionProblem(50, 40, 20, 12), [0, 1])
+    run.regression_study("tiny", TINY, [0, 1])
+    assert json.loads((paths.results_dir() / "tiny.json").read_text())["problem"]["n_weights"] == 60
+
+
+def made_up_runs(difference):
+    """Runs of three seeds in which every AOQ loss is LSQ's plus `difference`, lowest at shrink_min 0.3."""
+    rng, rows = np.random.default_rng(0), []
+    for config in surface.configurations():
+        for seed in range(3):
+            size = config.schedule.shrink_min if config.method == "aoq" else 0.3
+            bowl = np.log(size / 0.3) ** 2 + (np.log10(config.lr) + 3) ** 2
+            loss = 50 + bowl + 0.01 * rng.random() + (difference if config.method == "aoq" else 0)
+            rows.append(
+                config.describe()
+                | {"seed": seed, "loss": loss, "true_codes": 0.3, "explored_volume": 0.2, "crossings_per_step": 0.01}
+            )
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("difference", "verdict"), [(-5, "reproduced"), (5, "not reproduced")])
+def test_findings_read_the_sign_of_the_difference(difference, verdict):
+    rows = surface.findings(made_up_runs(difference), "made up")
+    losses = [r for r in rows if r.claim == "2 AOQ finds better weights"]
+    assert len(losses) == len(surface.LEARNING_RATES) + 2
+    assert {r.verdict for r in losses} == {verdict}
+    assert all(r.effect == pytest.approx(difference, abs=3.3) for r in losses)
+
+
+def test_an_optimum_inside_is_found_and_one_at_the_end_is_not():
+    inside = made_up_runs(0)
+    at_the_end = inside.assign(loss=inside["loss"] + 3 * inside["shrink_min"].fillna(0))
+    at_the_end["loss"] = np.where(at_the_end["shrink_min"].notna(), 10 * at_the_end["shrink_min"], at_the_end["loss"])
+    for runs, verdict in ((inside, "reproduced"), (at_the_end, "not reproduced")):
+        (row,) = [
+            r
+            for r in surface.findings(runs, "x")
+            if r.claim == "2 moderate oscillation is best" and "0.001" in r.statistic
+        ]
+        assert row.verdict == verdict
+
+
+def test_digits_leave_a_row_per_run_a_figure_and_findings(project):
+    rows = run.digits_study([0, 1])
+    runs = pd.read_parquet(paths.results_dir() / "digits-runs.parquet")
+    assert len(runs) == 4 and {r.n for r in rows} == {2}
+    volume = runs.pivot(index="seed", columns="method", values="explored_volume")
+    assert rows[0].effect == pytest.approx((volume["aoq"] - volume["lsq"]).mean())
+    assert figures.load_figure_info("digits")["seeds"] == [0, 1]
+    assert "±" in run.digits_table(runs)
