@@ -1,4 +1,4 @@
-// Toy regression, see aoqlab/toy/regression.py: many runs on one data set, every training step fused into one pass.
+// Toy regression, see aoqlab/toy/engine.py: many runs on one data set, every training step fused into one pass.
 #pragma once
 
 #include "common.hpp"

@@ -33,7 +33,6 @@ def main() -> None:
     """Both toy problems at reduced size and the digits network; at most a minute on two cores."""
     started = time.perf_counter()
     use_style()
-    print("aoqlab: both toy problems (reduced size) and a 2-bit network on handwritten digits", flush=True)
     rows = landscape_study() + regression_study("toy-reduced", REDUCED, REDUCED_SEEDS)
     rows += digits_study(DIGITS_SEEDS)
     _report("study", rows, time.perf_counter() - started)
@@ -49,14 +48,13 @@ def toy(full: bool = False) -> None:
     started = time.perf_counter()
     use_style()
     name, problem, seeds = ("toy-full", FULL, FULL_SEEDS) if full else ("toy-reduced", REDUCED, REDUCED_SEEDS)
-    size = f"{problem.n_weights:,} weights, {problem.n_samples:,} samples, {problem.steps:,} steps"
-    print(f"aoqlab: both toy problems; regression with {size}", flush=True)
+    print(f"{problem.n_weights:,} weights, {problem.n_samples:,} samples, {problem.steps:,} steps, {len(seeds)} seeds")
     rows = landscape_study() + regression_study(name, problem, seeds)
     _report(name, rows, time.perf_counter() - started)
 
 
 def landscape_study() -> list[Finding]:
-    """Figure 1: does the oscillating run reach the deep basin from more starts, over learning rates and shrink factors?"""
+    """Figure 1: does oscillating reach the deep basin from more starts, over learning rates and shrink factors?"""
     result = run_landscape()
     ends = landscape_sweep()
     stored = write_frame(ends, paths.results_dir() / "landscape-ends.parquet")

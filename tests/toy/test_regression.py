@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from aoqlab import ThreeStage
-from aoqlab.toy import regression
+from aoqlab.toy.engine import EnsembleState
 from aoqlab.toy.regression import RegressionProblem, RunConfig, make_data, run_ensemble
 
 LOOP = Path(__file__).parents[2] / "benchmarks" / "toy_loop.py"
@@ -33,7 +33,7 @@ def plain_loop():
 
 
 def state_of(configs, problem=SMALL, seed=0, dtype=torch.float64):
-    return regression._State(configs, problem, make_data(problem, seed, dtype=dtype), "cpu")
+    return EnsembleState(configs, problem, make_data(problem, seed, dtype=dtype), "cpu")
 
 
 @pytest.mark.parametrize("index", range(len(CONFIGS)))
