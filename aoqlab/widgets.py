@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, Literal
 
 import ipywidgets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -45,14 +45,15 @@ class FigureImage:
         size: tuple[float | int, float | int] = (6, 4.5),
         dpi: int = 144,
         clear: bool = True,
-        layout: str = "constrained",
-        label: str = "figure",
+        layout: Literal["constrained", "none"] = "constrained",
     ) -> None:
         self.draw, self.clear = draw, clear
         # Without pyplot: no second copy of the figure appears under the cell.
-        self.figure = Figure(figsize=size, dpi=dpi, layout=layout)
+        self.figure = Figure(figsize=size, dpi=dpi)
+        self.figure.set_layout_engine(layout)
         self._canvas = FigureCanvasAgg(self.figure)
-        self.image = ipywidgets.Image(format="png", tooltip=label)
+        # No tooltip: with one, the browser refuses to show an Image (ipywidgets 8.1).
+        self.image = ipywidgets.Image(format="png")
         self.image.layout = ipywidgets.Layout(width=f"{96 * size[0]:.0f}px", max_width="100%", object_fit="contain")
         self.caption = ipywidgets.HTML()
         self.widget = ipywidgets.VBox([self.image, self.caption])

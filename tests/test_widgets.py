@@ -20,6 +20,7 @@ def test_the_picture_is_replaced_in_place():
     assert bytes(first).startswith(b"\x89PNG")
     picture.redraw(2.0)
     assert picture.figure is figure and picture.image is image
+    assert image.tooltip is None, "ipywidgets' front end cannot show an Image that has one"
     assert picture.image.value != first
     assert len(figure.axes) == 1, "the figure was not cleared"
     picture.redraw(1.0)
