@@ -73,7 +73,7 @@ class ThreeStage:
         if progress > self.shrink_until or self.shrink_until == 0:
             return self.shrink_min
         if self.staircase is not None:
-            # 1e-9: progress arrives as a quotient such as 5/250, and 15/250 * 50 is 3 - 4e-16
+            # 1e-9: progress arrives as a quotient of epochs, and 29/100 * 100 is 29 - 4e-15
             progress = math.floor(progress * self.staircase + 1e-9) / self.staircase
         t = progress / self.shrink_until
         return self.shrink_min + (1 - self.shrink_min) * (1 + math.cos(math.pi * t)) / 2

@@ -24,7 +24,7 @@ def alternating_codes(n: int, bits: int) -> list[torch.Tensor]:
     codes = torch.randint(0, 2**bits, (n,), generator=generator, dtype=torch.uint8)
     other = codes.clone()
     moved = torch.randperm(n, generator=generator)[: int(n * MOVING)]
-    other[moved] = (other[moved] + 1) % 2**bits
+    other[moved] = ((other[moved].int() + 1) % 2**bits).to(torch.uint8)
     return [codes, other]
 
 

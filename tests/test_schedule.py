@@ -66,6 +66,13 @@ def test_a_staircase_has_its_number_of_refreshes(stairs):
     assert len({schedule(i / 5000).shrink for i in range(5000)}) == stairs
 
 
+@pytest.mark.parametrize("epochs", [30, 100, 250, 300])
+def test_a_stair_per_epoch_is_the_smooth_curve(epochs):
+    smooth, stairs = ThreeStage(shrink_until=1.0), ThreeStage(shrink_until=1.0, staircase=epochs)
+    for epoch in range(epochs + 1):  # 29 / 100 * 100 is a little less than 29
+        assert stairs(epoch / epochs).shrink == pytest.approx(smooth(epoch / epochs).shrink, abs=1e-14)
+
+
 def test_without_shrink_the_factor_stays_one():
     assert {ThreeStage(shrink_min=1.0)(i / 100).shrink for i in range(101)} == {1.0}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aoqlab import OscillationTracker
@@ -164,6 +164,7 @@ def test_histograms_and_transitions_are_counted_by_definition(bits, path):
         assert tracker.transitions[layer].tolist() == brute_transitions(part, bits).tolist()
 
 
+@settings(max_examples=25)
 @given(st.data())
 def test_any_trajectory_is_counted_by_definition(without_kernels, data):
     bits = data.draw(st.sampled_from(BITS))

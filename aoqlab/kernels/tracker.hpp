@@ -1,4 +1,4 @@
-// Oscillation tracker, see aoqlab/tracker.py.
+// Oscillation tracker, see aoqlab/tracker/.
 #pragma once
 
 #include "common.hpp"

@@ -14,9 +14,9 @@ CLAIM = "2 oscillating reaches the deep basin"
 def landscape_findings(result: LandscapeResult, ends: pd.DataFrame) -> list[Finding]:
     """Share of starts that end in the deep basin, oscillating minus conventional, paired by start.
 
-    ``result``: the default run, from starts around the shallow basin; ``ends``: the sweep from the same starts. Asked at
-    equal learning rate, from starts anywhere, and with each method at its best of equally many settings, chosen on one
-    set of starts and compared on fresh ones.
+    ``result``: the default run, from starts around the shallow basin; ``ends``: the sweep from the same starts. Asked
+    at equal learning rate, from starts anywhere, and with each method at its best of equally many settings, chosen on
+    one set of starts and compared on fresh ones.
     """
     lr = result.ends["lr"].iloc[0]
     published = f"lr {lr:g}, alpha_min {result.ends['shrink_min'].dropna().iloc[0]:g}"

@@ -30,8 +30,8 @@ class EnsembleResult:
     ``loss_min`` (over the recorded steps), ``true_codes`` (share of weights with the true code), ``step_start`` and
     ``step_final`` (step or level interval) and all tracker statistics. ``history``: a row per run and recorded step.
     ``levels``: level histograms (run, step, level, share). ``trajectories``: run, step, weight, value, code of the
-    first weights, if asked for. ``start``: seed → pre-trained weights; ``codes`` and ``transitions``: run → final codes,
-    and transition counts.
+    first weights, if asked for. ``start``: seed → pre-trained weights; ``codes`` and ``transitions``: run → final
+    codes, and transition counts.
     """
 
     runs: pd.DataFrame
@@ -44,7 +44,7 @@ class EnsembleResult:
     grid: UniformGrid
 
     def pretrained_by_level(self, run: int) -> pd.DataFrame:
-        """Figure 2 of one run: columns ``weight`` (pre-trained) and ``level`` (where it ended, in units of the step)."""
+        """Figure 2 of one run: columns ``weight`` (pre-trained) and ``level`` (where it ended, in steps)."""
         weights = self.start[int(self.runs.loc[run, "seed"])]
         return pd.DataFrame({"weight": weights, "level": self.codes[run].astype(int) + self.grid.low})
 
@@ -62,8 +62,8 @@ def run_ensemble(
 ) -> EnsembleResult:
     """Train every configuration on every seed; all configurations of one seed see the same data, start and batches.
 
-    ``records``: how many times, evenly spread, the history is taken (the start comes on top). ``trajectories``: how many
-    weights to follow. ``progress`` is called with the number of training steps done, summed over runs. On CPU the
+    ``records``: how many times, evenly spread, the history is taken (the start comes on top). ``trajectories``: how
+    many weights to follow. ``progress`` is called with the number of training steps done, summed over runs. On CPU the
     compiled kernel trains; elsewhere, or without a compiler, vectorised Torch does, to the same trajectory within
     rounding. Raises ``ValueError`` without configurations or seeds, or with repeated seeds.
     """

@@ -107,6 +107,24 @@ def test_thresholds_and_levels_ascend(make, bits, dtype):
         assert bool((levels.diff() > 0).all())
 
 
+UNIFORM = [name for name in MAKERS if name not in ("ltq", "aoq-channels", "lsq-channels")]
+
+
+@every_dtype
+@every_width
+@pytest.mark.parametrize("make", [MAKERS[name] for name in UNIFORM], ids=UNIFORM)
+def test_a_code_counts_the_thresholds_at_or_below(make, bits, dtype, path):
+    quantizer = prepared(make, bits, dtype)
+    thresholds = quantizer.thresholds()
+    points, inf = thresholds.to(dtype), torch.tensor(math.inf, dtype=dtype)
+    info, smallest = torch.finfo(dtype), torch.nextafter(torch.zeros_like(inf), inf)
+    special = torch.tensor([0.0, math.inf, info.max, info.tiny, float(smallest)], dtype=dtype)
+    x = torch.cat([points, torch.nextafter(points, inf), torch.nextafter(points, -inf), special, -special])
+    expected = [sum(t <= value for t in thresholds.tolist()) for value in x.tolist()]
+    assert quantizer.encode(x).tolist() == expected
+    assert torch.equal(quantizer(x), quantizer.levels()[expected])
+
+
 @every_dtype
 @every_width
 @every_quantizer
@@ -120,8 +138,8 @@ def test_native_and_eager_agree(make, bits, dtype, kernels, without_kernels):
 
 
 @per_tensor
-@pytest.mark.parametrize("bits", [2, 4, 5])
-@pytest.mark.parametrize("size", [1, 15, 16, 17, 1025, 16385, 40001])
+@pytest.mark.parametrize("bits", [2, 5])
+@pytest.mark.parametrize("size", [1, 15, 17, 1025, 40001])
 def test_native_and_eager_agree_at_every_block_edge(make, bits, size, kernels, without_kernels):
     quantizer, x, grad = prepared(make, bits), normal(size) * 2, normal(size, seed=1)
     native = gradients(quantizer, x, grad)

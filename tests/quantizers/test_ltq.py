@@ -84,6 +84,16 @@ def test_a_width_moves_its_own_bin_and_every_later_one(j, path):
     assert quantizer.bin_widths.grad.tolist() == pytest.approx(expected, rel=1e-14)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("bits", [2, 3, 4, 5])
+def test_a_value_on_an_edge_belongs_to_the_bin_below(bits, dtype, path):
+    n, quantizer = 2**bits - 1, LTQ(bits).to(dtype)
+    quantizer.bin_widths.data = (1 + torch.arange(n).remainder(5)).to(dtype) / 8  # every edge is a float
+    x = torch.cat([torch.zeros(1), quantizer.bin_widths.detach().cumsum(0)]).to(dtype).requires_grad_()
+    quantizer(x).sum().backward()
+    assert x.grad.tolist() == pytest.approx([0.0] + [2 * 2 / n / a for a in quantizer.bin_widths.tolist()])
+
+
 def test_values_outside_the_ramp_move_nothing_but_the_output_scale(path):
     quantizer, x = LTQ(3).double(), torch.tensor([-5.0, 0.0, 9.0, math.inf, -math.inf], dtype=torch.float64)
     x.requires_grad_()
