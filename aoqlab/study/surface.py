@@ -10,7 +10,8 @@ from ..findings import Finding, all_of, finding, paired, tuned
 from ..schedule import ThreeStage
 from ..toy.regression import EnsembleResult, RegressionProblem, RunConfig, run_ensemble
 
-LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
+"""From too slow to too fast for both methods, so that neither has its best at the end of the range."""
 PUBLISHED_LR = 1e-3
 PUBLISHED_SHRINK = 0.3
 # Both methods are tuned over equally many settings: eleven interval sizes at every learning rate.
