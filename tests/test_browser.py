@@ -19,7 +19,7 @@ PATIENCE = 120_000  # milliseconds; only reached when something is wrong
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium", path=os.environ.get("PATH", "") + os.pathsep + "/usr/bin")
 pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium found; .ci/run installs it (apt install chromium)"
+    CHROMIUM is None, reason="no chromium found; .ci/run installs it (apt-get install chromium)"
 )
 
 DIGEST = """async image => {
@@ -47,7 +47,7 @@ def jupyterlab(project):
     environment |= {"AOQLAB_ROOT": str(project), "AOQLAB_QUICK": "1"}
     options = ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", "--ServerApp.open_browser=False", "--allow-root"]
     options += [f"--ServerApp.root_dir={project / 'notebooks'}", "--LabApp.extension_manager=readonly"]
-    options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"]
+    options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     log = project / "jupyter.log"
     with log.open("wb") as output:
         command = [sys.executable, "-m", "jupyterlab", *options]
@@ -122,6 +122,6 @@ def test_a_slider_moves_the_picture_and_export_writes_it(project):
         written = {file.name for file in (project / "figures").iterdir()}
         assert written == {f"quantizer-conv3-aoq-mid-rise-2bits.{form}" for form in ("png", "svg", "pdf", "json")}
 
-        errors = page.locator('[data-mime-type="application/vnd.jupyter.error"], [role="alert"]')
+        errors = page.locator('[data-mime-type="application/vnd.jupyter.error"], .jp-Notebook [role="alert"]')
         assert errors.all_inner_texts() == []
         assert page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').all_inner_texts() == []

@@ -64,7 +64,6 @@ def landscape_study() -> list[Finding]:
 
 def regression_study(name: str, problem: RegressionProblem, seeds: Sequence[int]) -> list[Finding]:
     """The surface, seed by seed: a seed that is done is kept at once, so an interrupted study goes on where it was."""
-    started = time.perf_counter()
     settings = {"problem": asdict(problem), "configurations": [c.describe() for c in surface.configurations()]}
     partial = paths.results_dir() / f".{name}-partial"
     if partial.is_dir() and _read_settings(partial) != json.loads(json.dumps(settings, default=str)):
@@ -94,7 +93,7 @@ def regression_study(name: str, problem: RegressionProblem, seeds: Sequence[int]
     stored = write_frame(table_of_runs, folder / f"{name}-runs.parquet")
     write_frame(history, folder / f"{name}-history.parquet")
     write_frame(table(rows), folder / f"{name}-findings.parquet")
-    _write_info(name, seeds=list(seeds), problem=asdict(problem), seconds=time.perf_counter() - started)
+    _write_info(name, seeds=list(seeds), problem=asdict(problem))
     shutil.rmtree(partial)
     pictures.draw_regression(name, problem, table_of_runs, history, stored)
     return rows

@@ -46,7 +46,7 @@ def findings(runs: pd.DataFrame, problem: str) -> list[Finding]:
     at = PUBLISHED_LR
     tuned_at = {
         lr: (tuned(aoq[aoq["lr"] == lr], keys["aoq"]), tuned(lsq[lsq["lr"] == lr], keys["lsq"]))
-        for lr in LEARNING_RATES
+        for lr in sorted(runs["lr"].unique())
     }
 
     def row(claim: str, statistic: str, difference: pd.Series, direction: int, unit: str) -> Finding:
