@@ -8,7 +8,7 @@ from ..findings import Finding
 from ..toy.basins import shares
 from ..toy.landscape import LandscapeResult, run_landscape, tuned
 
-CLAIM = "2 oscillating reaches the deep basin"
+CLAIM = "2 oscillating ends in deep basin"
 
 
 def landscape_findings(result: LandscapeResult, ends: pd.DataFrame) -> list[Finding]:
@@ -19,11 +19,11 @@ def landscape_findings(result: LandscapeResult, ends: pd.DataFrame) -> list[Find
     one set of starts and compared on fresh ones.
     """
     lr = result.ends["lr"].iloc[0]
-    published = f"lr {lr:g}, alpha_min {result.ends['shrink_min'].dropna().iloc[0]:g}"
+    published = f"lr {lr:g}, shrink_min {result.ends['shrink_min'].dropna().iloc[0]:g}"
     tables = {
-        f"starts near the shallow basin, {published}": result.summary(),
-        f"starts anywhere, {published}": shares(run_landscape(starts="uniform").ends),
-        "starts near the shallow basin, each at its best": tuned(ends),
+        f"near shallow, {published}": result.summary(),
+        f"from anywhere, {published}": shares(run_landscape(starts="uniform").ends),
+        "near shallow, each at its best": tuned(ends),
     }
     return [_finding(name, table) for name, table in tables.items()]
 
@@ -31,6 +31,6 @@ def landscape_findings(result: LandscapeResult, ends: pd.DataFrame) -> list[Find
 def _finding(name: str, table: pd.DataFrame) -> Finding:
     row = table.set_index("method").loc["oscillating"]
     numbers = (float(row[column]) for column in ("difference", "difference_low", "difference_high"))
-    statistic = f"share that ends there, oscillating - conventional, {name}"
+    statistic = f"share, osc. - conv., {name}"
     effect, low, high = numbers
     return Finding(CLAIM, "landscape", statistic, effect, low, high, "share", int(row["n"]), row["verdict"])

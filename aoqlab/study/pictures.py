@@ -83,7 +83,7 @@ def draw_profile(runs: pd.DataFrame) -> Figure:
         Line2D([], [], color=plots.method_color("aoq"), label="AOQ, mean and every seed"),
         Line2D([], [], color=plots.method_color("lsq"), linestyle="--", label="LSQ at its best $s_0$"),
     ]
-    axes[0, 0].legend(handles=handles, loc="upper right")
+    axes[0, 0].legend(handles=handles, loc="best")
     return fig
 
 

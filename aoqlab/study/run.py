@@ -110,7 +110,7 @@ def digits_study(seeds: Sequence[int]) -> list[Finding]:
     rate = aoq["lr"].iloc[0]
     differences = (
         ("1 LSQ explores less", "explored volume", "explored_volume", 1, "share"),
-        ("1 LSQ seldom crosses", "crossings", "crossings_per_step", 1000, "per weight per 1000 steps"),
+        ("1 LSQ seldom crosses", "crossings", "crossings_per_step", 1000, "per 1000 steps"),
         ("1 LSQ oscillates less", "mean oscillating share", "oscillating_share_mean", 1, "share"),
         ("2 AOQ classifies better", "test accuracy", "accuracy", 100, "points"),
     )
@@ -131,7 +131,9 @@ def digits_table(runs: pd.DataFrame) -> str:
 def _report(name: str, rows: list[Finding], seconds: float) -> None:
     frame = table(rows)
     stored = write_frame(frame, paths.results_dir() / f"{name}-findings.parquet")
-    print(f"\nWhat was found (n seeds or starts; 95% bootstrap intervals, paired; {seconds:.0f} s):\n")
+    print(
+        f"\nWhat was found, in {seconds:.0f} s. 1 and 2: the paper's findings; n: seeds or starts, paired; crossings per weight.\n"
+    )
     print(as_text(frame))
     digits_runs = paths.results_dir() / "digits-runs.parquet"
     if name == "study":

@@ -59,13 +59,13 @@ def findings(runs: pd.DataFrame, problem: str) -> list[Finding]:
         )
         crossed = paired(q, a, "crossings_per_step") * 1000
         more = row("", "", crossed, +1, "")
-        seldom = row("1 LSQ seldom crosses", f"crossings, AOQ - LSQ, {name}", -crossed, +1, "per weight per 1000 steps")
+        seldom = row("1 LSQ seldom crosses", f"crossings, AOQ - LSQ, {name}", -crossed, +1, "per 1000 steps")
         both = row(
             "1 oscillating is not exploring",
-            f"crossings, LSQ - AOQ, {name}, while LSQ explores less",
+            f"crossings, LSQ - AOQ, {name} (and less volume)",
             crossed,
             +1,
-            "per weight per 1000 steps",
+            "per 1000 steps",
         )
         rows += [volume, seldom, both.with_verdict(all_of(more.verdict, volume.verdict))]
     rows.append(
@@ -84,7 +84,7 @@ def findings(runs: pd.DataFrame, problem: str) -> list[Finding]:
     rows.append(
         row(
             "2 AOQ finds better weights",
-            f"loss, AOQ as published - LSQ as published, lr {at:g}",
+            f"loss, AOQ - LSQ, both as published, lr {at:g}",
             paired(aoq[published].set_index("seed"), lsq[rule].set_index("seed"), "loss"),
             -1,
             "MSE",
@@ -96,7 +96,7 @@ def findings(runs: pd.DataFrame, problem: str) -> list[Finding]:
     rows.append(
         row(
             "2 AOQ finds the true codes",
-            "true codes, AOQ - LSQ, each at its best loss",
+            "true codes, AOQ - LSQ, each at its best",
             paired(best_aoq, best_lsq, "true_codes"),
             +1,
             "share",
@@ -112,9 +112,9 @@ def _moderate(aoq: pd.DataFrame, problem: str, lr: float) -> Finding:
     rows = []
     for end in ends:
         other = aoq[aoq["shrink_min"] == end].set_index("seed")
-        statistic = f"loss, best shrink_min inside - shrink_min {end:g}, lr {lr:g}"
+        statistic = f"loss, best shrink_min - shrink_min {end:g}, lr {lr:g}"
         rows.append(
-            finding("2 moderate oscillation is best", problem, statistic, paired(inside, other, "loss"), -1, "MSE")
+            finding("2 a moderate interval is best", problem, statistic, paired(inside, other, "loss"), -1, "MSE")
         )
     hardest = max(rows, key=lambda r: r.effect)
     return hardest.with_verdict(all_of(*(r.verdict for r in rows)))

@@ -109,7 +109,7 @@ def test_an_optimum_inside_is_found_and_one_at_the_end_is_not():
         (row,) = [
             r
             for r in surface.findings(runs, "x")
-            if r.claim == "2 moderate oscillation is best" and "0.001" in r.statistic
+            if r.claim == "2 a moderate interval is best" and "0.001" in r.statistic
         ]
         assert row.verdict == verdict
 
