@@ -132,7 +132,7 @@ def _report(name: str, rows: list[Finding], seconds: float) -> None:
     frame = table(rows)
     stored = write_frame(frame, paths.results_dir() / f"{name}-findings.parquet")
     print(
-        f"\nWhat was found, in {seconds:.0f} s. 1 and 2: the paper's findings; n: seeds or starts, paired; crossings per weight.\n"
+        f"\nWhat was found, in {seconds:.0f} s (1, 2: the paper's findings; n: seeds or starts; crossings per weight)\n"
     )
     print(as_text(frame))
     digits_runs = paths.results_dir() / "digits-runs.parquet"
