@@ -1,7 +1,7 @@
 """Compiled CPU kernels: built once from ``kernels/`` with the machine's C++ compiler, cached, loaded with ctypes.
 
-Where no compiler exists (or ``AOQLAB_NATIVE=0`` is set) :func:`library` returns ``None``, says so once, and callers use
-their eager Torch twin, which is correct everywhere and the only path on other devices.
+Where no compiler exists :func:`library` returns ``None`` and says so once (with ``AOQLAB_NATIVE=0``, silently). Callers
+then use their eager Torch twin, which is correct everywhere and the only path on other devices.
 """
 
 from __future__ import annotations

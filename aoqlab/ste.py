@@ -177,11 +177,12 @@ class _LSQ(torch.autograd.Function):
             )
             step_grad = sums.reshape(step.shape).to(step.dtype)
         else:
-            v = x / per_row(step, x)
+            wide = torch.promote_types(x.dtype, torch.float32)  # a bfloat16 quotient errs by a third of a level
+            v = x.to(wide) / per_row(step, x).to(wide)
             inside = (v > grid.low) & (v < grid.high)
             k = grid.position(x, step)
             grad_x = torch.where(inside, grad, torch.zeros_like(grad))
-            step_grad = _reduce_to(grad * torch.where(inside, k - v, k), step).to(step.dtype)
+            step_grad = _reduce_to(grad * torch.where(inside, k.to(wide) - v, k.to(wide)), step).to(step.dtype)
         return grad_x, step_grad * ctx.gradient_scale, None, None
 
 

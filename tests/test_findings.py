@@ -1,8 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from aoqlab.findings import all_of, as_markdown, as_text, bootstrap_interval, finding, paired, table, tuned, verdict_of
+from aoqlab.findings import as_markdown, as_text, bootstrap_interval, finding, paired, table, tuned, verdict_of
 
 
 def runs(losses):
@@ -29,7 +30,8 @@ def test_one_value_says_nothing_and_equal_values_are_a_point():
 
 def test_shares_of_few_distinct_values_have_a_finite_interval():
     low, high = bootstrap_interval([0.0, 0.0, 0.0, 0.0, 1.0])
-    assert 0 <= low <= 0.2 <= high <= 1
+    assert np.isfinite([low, high]).all()
+    assert low <= 0.2 <= high
 
 
 @pytest.mark.parametrize("bad", [[], [1.0, np.nan], [np.inf]])
@@ -38,19 +40,23 @@ def test_missing_numbers_are_refused(bad):
         bootstrap_interval(bad)
 
 
-def test_no_effect_is_seldom_called_one():
-    """Simulated experiments without effect, 10 seeds each: the verdict is 'undecided' in at least 85%.
-
-    Bootstrap intervals of a mean are known to be somewhat narrow at n = 10, hence not 95%.
-    """
+@pytest.mark.parametrize("n", [5, 10])
+def test_no_effect_is_seldom_called_one(n):
+    """Simulated experiments without effect: at most 7% of verdicts are wrong, at a level of 5%."""
     rng = np.random.default_rng(0)
-    verdicts = [verdict_of(*bootstrap_interval(rng.normal(0, 1, 10)), +1) for _ in range(150)]
-    assert verdicts.count("undecided") >= 0.85 * len(verdicts)
+    verdicts = [verdict_of(*bootstrap_interval(rng.normal(0, 1, n)), +1) for _ in range(1000)]
+    assert verdicts.count("undecided") >= 930
+
+
+def test_below_five_values_the_interval_is_students():
+    values = np.array([0.3, 0.9, 0.4])
+    expected = stats.t.interval(0.95, 2, values.mean(), stats.sem(values))
+    assert bootstrap_interval(values) == pytest.approx(expected)
 
 
 def test_a_clear_effect_is_found():
     rng = np.random.default_rng(0)
-    verdicts = [verdict_of(*bootstrap_interval(rng.normal(2, 1, 10)), +1) for _ in range(50)]
+    verdicts = [verdict_of(*bootstrap_interval(rng.normal(3, 1, 10)), +1) for _ in range(50)]
     assert verdicts.count("reproduced") == 50
 
 
@@ -68,12 +74,6 @@ def test_a_clear_effect_is_found():
 )
 def test_the_verdict_follows_the_interval(low, high, direction, verdict):
     assert verdict_of(low, high, direction) == verdict
-
-
-def test_a_claim_in_parts_needs_all_of_them():
-    assert all_of("reproduced", "reproduced") == "reproduced"
-    assert all_of("reproduced", "undecided") == "undecided"
-    assert all_of("undecided", "not reproduced") == "not reproduced"
 
 
 def test_the_setting_is_chosen_on_the_other_seeds():
@@ -109,12 +109,13 @@ def test_different_seeds_are_not_paired():
 def test_the_table_shows_every_finding_with_its_numbers():
     row = finding("claim", "data", "a - b", pd.Series([1.0, 2.0, 3.0]), +1, "points")
     text = as_text(table([row]))
-    assert row.effect == 2.0 and row.n == 3 and row.verdict == "reproduced"
-    assert all(word in text for word in ("claim", "a - b", "+2", "points", "reproduced"))
+    assert (row.effect, row.n, row.agree, row.verdict) == (2.0, 3, 3, "undecided")  # three seeds are few
+    assert all(word in text for word in ("claim", "a - b", "+2", "points", "3/3", "undecided"))
 
 
-def test_the_table_for_a_notebook_has_a_line_per_finding():
-    one = finding("2 AOQ wins", "toy", "loss, AOQ - LSQ", pd.Series([-1.0, -2.0, -3.0]), -1, "MSE")
-    header, rule, row = as_markdown(table([one])).splitlines()
-    assert header.count("|") == rule.count("|") == row.count("|") == 8
-    assert row.startswith("| 2 AOQ wins | loss, AOQ - LSQ | -2 | [") and row.endswith("| MSE | 3 | **reproduced** |")
+def test_the_markdown_table_has_the_same_cells():
+    row = finding("claim", "data", "a - b", pd.Series([1.0, 2.0, 3.0]), +1, "points")
+    header, rule, line = as_markdown(table([row])).splitlines()
+    assert header.split(" | ")[0] == "| claim"
+    assert set(rule) == set("| -")
+    assert [cell.strip() for cell in line.strip("|").split("|")][:4] == ["claim", "data", "a - b", "+2"]

@@ -1,7 +1,10 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
+
+from aoqlab.findings import as_markdown
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,6 +28,11 @@ def test_every_link_and_picture_is_there():
 def test_the_map_names_the_folder(folder):
     assert f"`{folder}/`" in README
     assert (ROOT / folder).is_dir()
+
+
+def test_the_findings_are_those_of_the_stored_study():
+    findings = pd.read_parquet(ROOT / "data" / "results" / "toy-full-findings.parquet")
+    assert as_markdown(findings) in README
 
 
 def test_nothing_is_left_to_fill_in():

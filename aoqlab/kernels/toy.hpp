@@ -20,7 +20,6 @@ struct Toy {
   // (steps + 1, runs): what the schedules say at every step; the last row only serves the final encoding
   const double *lr, *shrink, *dampening;
   const uint8_t* learns;
-  double* losses;    // (steps, runs): batch loss
   int64_t* hashes;   // (steps, runs): configuration after every step
   int64_t* hamming_max;
   int64_t first_step;  // optimizer steps already done
@@ -195,20 +194,18 @@ void toy_runs(const Toy<T>& p, const Tracker& tracker, int64_t steps, int64_t fi
   }
   for (int64_t t = 0; t < steps; ++t) {
     for (int64_t r = first_run; r < R; r += stride) {
-      // Everything that needs the whole weight vector: residuals, loss, and the step of the quantizer.
+      // Everything that needs the whole weight vector: residuals, and the step of the quantizer.
       const size_t at = size_t(r);
       const double shrink = p.shrink[t * R + r], scale = 2.0 / double(B), lr = p.lr[t * R + r];
-      double loss = 0, step_gradient = 0;
+      double step_gradient = 0;
       for (int64_t b = 0; b < B; ++b) {
         const size_t i = size_t(r * B + b);
         const double level_sum = add_lanes<T>(level_sums[i]);
         const double error = fresh[at].level * level_sum - double(p.targets[p.batches[t * B + b]]);
-        loss += error * error / double(B);
         residual[i] = T(scale * error);
         step_gradient += scale * error * (p.coupled[r] ? add_lanes<T>(slope_sums[i]) : shrink * level_sum);
         level_sums[i] = slope_sums[i] = vec{};
       }
-      p.losses[t * R + r] = loss;
       pull[at] = distance[at] > 0 ? T(p.dampening[t * R + r] / std::sqrt(distance[at])) : T(0);
       distance[at] = 0;
       if (p.learns[t * R + r]) {

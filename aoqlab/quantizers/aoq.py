@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..grids import GridKind, UniformGrid, check_finite
+from ..grids import GridKind, UniformGrid
 from ..schedule import StageState
 from ..ste import MIN_STEP, aoq_ste, decode, encode
 from .base import Quantizer, check_rows, refuse_nan, spread_of
@@ -40,7 +40,7 @@ class AOQ(Quantizer):
 
     @torch.no_grad()
     def init_from(self, x: Tensor) -> AOQ:
-        check_rows(check_finite(x, "the tensor to initialise AOQ from"), self.per_channel)
+        check_rows(self._checked(x), self.per_channel)
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         # A single value has no spread: correction 0 turns NaN into 0, which spread_of reports.
         sigma = wide.flatten(1).std(1) if self.per_channel and x[0].numel() > 1 else wide.std(correction=x.numel() > 1)

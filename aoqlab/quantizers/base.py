@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..grids import check_bits
+from ..grids import check_bits, check_finite
 
 
 class Quantizer(nn.Module):
@@ -55,6 +55,12 @@ class Quantizer(nn.Module):
         """Give a parameter or buffer a new value, which may have another shape; dtype and device stay."""
         old = getattr(self, name)
         old.data = value.detach().to(old.data).reshape(value.shape).clone()
+
+    def _checked(self, x: Tensor) -> Tensor:
+        """Refuse tensors that no parameter can come from, and move to the device of those that one can."""
+        check_finite(x, f"the tensor to initialise {type(self).__name__} from")
+        self.to(x.device)
+        return x
 
     def _load_from_state_dict(
         self,

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..grids import UniformGrid, check_finite
+from ..grids import UniformGrid
 from ..ste import MIN_STEP, decode, encode, lsq_ste
 from .base import Quantizer, check_rows, refuse_nan, spread_of
 
@@ -33,7 +33,7 @@ class LSQ(Quantizer):
 
     @torch.no_grad()
     def init_from(self, x: Tensor) -> LSQ:
-        check_rows(check_finite(x, "the tensor to initialise LSQ from"), self.per_channel)
+        check_rows(self._checked(x), self.per_channel)
         size = x.abs().to(torch.promote_types(x.dtype, torch.float32))
         mean = size.flatten(1).mean(1) if self.per_channel and x.ndim > 1 else size if self.per_channel else size.mean()
         self._set("step", spread_of(x, 2 * mean / math.sqrt(self.grid.high), "2 mean|x| / sqrt(Q_P)", MIN_STEP))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..grids import check_finite
 from ..ste import MIN_BIN_WIDTH, MIN_STEP, ltq_edges, ltq_encode, ltq_gste
 from .base import Quantizer, refuse_nan
 
@@ -28,7 +27,7 @@ class LTQ(Quantizer):
 
     @torch.no_grad()
     def init_from(self, x: Tensor) -> LTQ:
-        check_finite(x, "the tensor to initialise LTQ from")
+        self._checked(x)
         self.bin_widths.fill_(2 / self.bin_widths.numel())
         self.input_scale.fill_(1.0)
         self.output_scale.fill_(2.0)

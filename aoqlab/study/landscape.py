@@ -33,4 +33,6 @@ def _finding(name: str, table: pd.DataFrame) -> Finding:
     numbers = (float(row[column]) for column in ("difference", "difference_low", "difference_high"))
     statistic = f"share, osc. - conv., {name}"
     effect, low, high = numbers
-    return Finding(CLAIM, "landscape", statistic, effect, low, high, "share", int(row["n"]), row["verdict"])
+    return Finding(
+        CLAIM, "landscape", statistic, effect, low, high, "share", int(row["n"]), int(row["agree"]), row["verdict"]
+    )

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from .. import plots
 from ..figures import save_figure
@@ -20,21 +21,28 @@ from .surface import PUBLISHED_LR, PUBLISHED_SHRINK
 
 
 def draw_regression(
-    name: str, problem: RegressionProblem, runs: pd.DataFrame, history: pd.DataFrame, data: Path
+    name: str, problem: RegressionProblem, runs: pd.DataFrame, history: pd.DataFrame, data: Path, history_data: Path
 ) -> None:
-    """Surface, profile, oscillation over time, and Figure 2; ``data`` is the file the numbers are in."""
+    """Surface, profile, oscillation over time, and Figure 2, with the files that hold ``runs`` and ``history``."""
     record: dict[str, Any] = {"seeds": sorted(runs["seed"].unique()), "data": data}
     for suffix, draw in (("surface", draw_surface), ("profile", draw_profile)):
         fig = draw(runs)
         save_figure(fig, f"{name}-{suffix}", parameters={"problem": problem}, **record)
         plt.close(fig)
     fig = draw_oscillation(history)
-    save_figure(fig, f"{name}-oscillation", parameters={"problem": problem, "lr": PUBLISHED_LR}, **record)
+    save_figure(
+        fig,
+        f"{name}-oscillation",
+        parameters={"problem": problem, "lr": PUBLISHED_LR},
+        **(record | {"data": history_data}),
+    )
     plt.close(fig)
     seed = int(min(runs["seed"]))
     best = {method: _best_setting(runs, method) for method in ("lsq", "aoq")}
     fig = draw_figure2(problem, best, seed)
-    save_figure(fig, f"{name}-figure2", parameters={"problem": problem, "settings": best}, seeds=[seed], data=data)
+    save_figure(
+        fig, f"{name}-figure2", parameters={"problem": problem, "settings": best, "trained": "again"}, seeds=[seed]
+    )
     plt.close(fig)
 
 
@@ -42,10 +50,10 @@ def _best_setting(runs: pd.DataFrame, method: str) -> RunConfig:
     """The setting with the lowest mean loss at the published learning rate."""
     own = runs[(runs["method"] == method) & (runs["lr"] == PUBLISHED_LR)]
     key = "shrink_min" if method == "aoq" else "step_init"
-    value = float(own.groupby(key)["loss"].mean().idxmin())
+    value = own.groupby(key, dropna=False)["loss"].mean().idxmin()
     if method == "aoq":
-        return RunConfig("aoq", PUBLISHED_LR, schedule=ThreeStage(shrink_min=value))
-    return RunConfig("lsq", PUBLISHED_LR, step_init=value)
+        return RunConfig("aoq", PUBLISHED_LR, schedule=ThreeStage(shrink_min=float(value)))
+    return RunConfig("lsq", PUBLISHED_LR, step_init=None if pd.isna(value) else float(value))
 
 
 def draw_surface(runs: pd.DataFrame) -> Figure:
@@ -79,6 +87,8 @@ def draw_profile(runs: pd.DataFrame) -> Figure:
         ax.set_title(f"learning rate {lr:g}", loc="left")
         ax.set_xticks([0.05, 0.1, 0.2, 0.4, 0.7, 1.0], ["0.05", "0.1", "0.2", "0.4", "0.7", "1"])
         ax.label_outer()
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        ax.yaxis.set_major_formatter("{x:g}")
     handles = [
         Line2D([], [], color=plots.method_color("aoq"), label="AOQ, mean and every seed"),
         Line2D([], [], color=plots.method_color("lsq"), linestyle="--", label="LSQ at its best $s_0$"),
@@ -104,6 +114,7 @@ def draw_oscillation(history: pd.DataFrame) -> Figure:
     fig, axes = plt.subplots(1, 3, figsize=(11, 3.4))
     for ax, column in zip(axes, ("crossings_per_weight", "oscillating_share", "explored_volume"), strict=True):
         plots.crossings_over_time(frame, y=column, stages=stages, ax=ax, legend=ax is axes[0])
+    fig.suptitle(f"AOQ (shrink_min {PUBLISHED_SHRINK:g}; its stages shaded) and LSQ (own rule), lr {PUBLISHED_LR:g}")
     return fig
 
 
@@ -115,14 +126,21 @@ def draw_figure2(problem: RegressionProblem, settings: dict[str, RunConfig], see
         "lossless": pd.DataFrame({"weight": data.start.numpy(), "level": data.true_weights.numpy().astype(int)}),
         **{method: result.pretrained_by_level(run) for run, method in enumerate(settings)},
     }
+    titles = {
+        "lossless": "lossless solution",
+        "lsq": f"LSQ, $s_0$ = {settings['lsq'].step_init or 'its own rule'}, lr {settings['lsq'].lr:g}",
+        "aoq": f"AOQ, shrink_min = {settings['aoq'].schedule.shrink_min:g}, lr {settings['aoq'].lr:g}",
+    }
     limit = float(np.ceil(np.abs(panels["lossless"]["weight"]).max() * 2) / 2)
     fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.6))
     for ax, (method, frame) in zip(axes, panels.items(), strict=True):
         plots.pretrained_histograms(frame, method=method, xlim=(-limit, limit), ax=ax)
+        ax.set_ylabel("final position $k$ on the grid")
+        ax.set_title(titles[method], loc="left")
     return fig
 
 
-def draw_landscape(result: LandscapeResult, ends: pd.DataFrame, data: Path) -> None:
+def draw_landscape(result: LandscapeResult, ends: pd.DataFrame, data: list[Path]) -> None:
     """Figure 1 for a few starts, and the share of starts that end in the deep basin over both settings."""
     values, x, y = result.problem.surface()
     shown = result.paths[result.paths["start"] < 8]

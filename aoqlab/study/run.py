@@ -57,46 +57,55 @@ def landscape_study() -> list[Finding]:
     """Figure 1: does oscillating reach the deep basin from more starts, over learning rates and shrink factors?"""
     result = run_landscape()
     ends = landscape_sweep()
-    stored = write_frame(ends, paths.results_dir() / "landscape-ends.parquet")
+    frames = {"paths": result.paths, "ends": result.ends, "sweep": ends}
+    stored = [write_frame(frame, paths.results_dir() / f"landscape-{name}.parquet") for name, frame in frames.items()]
     pictures.draw_landscape(result, ends, stored)
     return landscape_findings(result, ends)
 
 
 def regression_study(name: str, problem: RegressionProblem, seeds: Sequence[int]) -> list[Finding]:
     """The surface, seed by seed: a seed that is done is kept at once, so an interrupted study goes on where it was."""
-    settings = {"problem": asdict(problem), "configurations": [c.describe() for c in surface.configurations()]}
+    configurations = surface.configurations()
+    settings = {"problem": asdict(problem), "configurations": [c.describe() for c in configurations]}
     partial = paths.results_dir() / f".{name}-partial"
-    if partial.is_dir() and _read_settings(partial) != json.loads(json.dumps(settings, default=str)):
-        shutil.rmtree(partial)  # left by another version
-    write_atomic(partial / "settings.json", json.dumps(settings, default=str).encode())
-    runs, histories = [], []
-    total = len(seeds) * len(surface.configurations()) * problem.steps
-    with tqdm(total=total, desc="toy regression", unit="step", unit_scale=True) as bar:
-        for seed in seeds:
-            files = partial / f"runs-{seed}.parquet", partial / f"history-{seed}.parquet"
-            if all(file.is_file() for file in files):
-                bar.update(len(surface.configurations()) * problem.steps)
+    if partial.is_dir() and _read(partial / "settings.json") != json.loads(json.dumps(settings)):
+        shutil.rmtree(partial)  # left by other settings
+    write_atomic(partial / "settings.json", json.dumps(settings).encode())
+    runs, histories, computed = [], [], []
+    with tqdm(total=len(seeds) * len(configurations) * problem.steps, desc="toy regression", unit_scale=True) as bar:
+        for position, seed in enumerate(seeds):
+            table_file, history_file, origin = (
+                partial / f"{what}-{seed}" for what in ("runs.parquet", "history.parquet", "origin.json")
+            )
+            if origin.is_file():
+                bar.update(len(configurations) * problem.steps)
             else:
+                started = time.perf_counter()
                 result = surface.sweep(problem, [seed], progress=bar.update)
-                write_frame(result.history, files[1])
-                write_frame(result.runs, files[0])
-            runs.append(pd.read_parquet(files[0]))
-            histories.append(pd.read_parquet(files[1]).assign(seed=seed))
-    table_of_runs = pd.concat(runs, ignore_index=True)
-    for position, history in enumerate(histories):
-        history["run"] += position * len(surface.configurations())
-    history = pd.concat(histories, ignore_index=True)
-    names = table_of_runs[["method", "lr", "shrink_min", "step_init"]]
-    history = history.merge(names, left_on="run", right_index=True)
-    rows = surface.findings(table_of_runs, name.replace("-", " "))
+                _write_parquet(result.runs, table_file)
+                _write_parquet(result.history, history_file)
+                seconds = round(time.perf_counter() - started, 1)
+                write_atomic(origin, json.dumps({"seed": seed, "seconds": seconds, **provenance()}).encode())
+            runs.append(pd.read_parquet(table_file))
+            history = pd.read_parquet(history_file).assign(seed=seed)
+            history["run"] += position * len(configurations)
+            histories.append(history)
+            computed.append(_read(origin))
+    all_runs = pd.concat(runs, ignore_index=True)
+    names = all_runs[["method", "lr", "shrink_min", "step_init"]]
+    history = pd.concat(histories, ignore_index=True).merge(names, left_on="run", right_index=True)
     folder = paths.results_dir()
-    stored = write_frame(table_of_runs, folder / f"{name}-runs.parquet")
-    write_frame(history, folder / f"{name}-history.parquet")
-    write_frame(table(rows), folder / f"{name}-findings.parquet")
-    _write_info(name, seeds=list(seeds), problem=asdict(problem))
-    shutil.rmtree(partial)
-    pictures.draw_regression(name, problem, table_of_runs, history, stored)
-    return rows
+    stored = write_frame(all_runs, folder / f"{name}-runs.parquet")
+    stored_history = write_frame(history, folder / f"{name}-history.parquet")
+    record = {"seeds": list(seeds), "problem": asdict(problem), "computed": computed, "analysed": provenance()}
+    write_atomic(folder / f"{name}.json", (json.dumps(record, indent=2) + "\n").encode())
+    shutil.rmtree(partial, ignore_errors=True)
+    pictures.draw_regression(name, problem, all_runs, history, stored, stored_history)
+    return surface.findings(all_runs, name.replace("-", " "), history)
+
+
+def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    write_atomic(path, lambda file: frame.to_parquet(file, index=False))
 
 
 def digits_study(seeds: Sequence[int]) -> list[Finding]:
@@ -131,9 +140,7 @@ def digits_table(runs: pd.DataFrame) -> str:
 def _report(name: str, rows: list[Finding], seconds: float) -> None:
     frame = table(rows)
     stored = write_frame(frame, paths.results_dir() / f"{name}-findings.parquet")
-    print(
-        f"\nWhat was found, in {seconds:.0f} s (1, 2: the paper's findings; n: seeds or starts; crossings per weight)\n"
-    )
+    print(f"\nWhat was found, in {seconds:.0f} s (1, 2: the paper's findings; agree: seeds or starts)\n")
     print(as_text(frame))
     digits_runs = paths.results_dir() / "digits-runs.parquet"
     if name == "study":
@@ -148,18 +155,11 @@ def _shown(path: Path) -> str:
     return str(path.relative_to(root)) + "/" if path.is_relative_to(root) else str(path)
 
 
-def _write_info(name: str, **values: Any) -> None:
-    record = json.dumps(values | provenance(), indent=2) + "\n"
-    write_atomic(paths.results_dir() / f"{name}.json", record.encode())
-
-
-def _read_settings(folder: Path) -> Any:
-    file = folder / "settings.json"
+def _read(file: Path) -> Any:
     return json.loads(file.read_text()) if file.is_file() else None
 
 
-def _origin(info: dict[str, Any]) -> str:
-    torch = info["versions"]["torch"]
-    return (
-        f"{info['created'][:10]}, {len(info['seeds'])} seeds, {info['processor']}, {info['cores']} cores, torch {torch}"
-    )
+def _origin(record: dict[str, Any]) -> str:
+    first = record["computed"][0]
+    machine = f"{first['processor']}, {first['cores']} cores, torch {first['versions']['torch']}"
+    return f"{first['created'][:10]}, {len(record['seeds'])} seeds, {machine}"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from ..findings import Finding, all_of, finding, paired, tuned
+from ..findings import Finding, finding, paired, tuned
 from ..schedule import ThreeStage
 from ..toy.regression import EnsembleResult, RegressionProblem, RunConfig, run_ensemble
 
@@ -34,87 +34,82 @@ def sweep(
     return run_ensemble(configurations(), seeds, problem, records=20, progress=progress)
 
 
-def findings(runs: pd.DataFrame, problem: str) -> list[Finding]:
+def findings(runs: pd.DataFrame, problem: str, history: pd.DataFrame | None = None) -> list[Finding]:
     """What the surface says, paired by seed; every method's setting is chosen on the *other* seeds.
 
     Choosing on the other seeds keeps the choice from flattering its own result, and gives one honest difference per
-    seed. ``problem`` names the data in the table.
+    seed. ``problem`` names the data in the table; with the ``history`` come the rows about stages.
     """
     aoq, lsq = runs[runs["method"] == "aoq"], runs[runs["method"] == "lsq"]
     keys = {"aoq": ["lr", "shrink_min"], "lsq": ["lr", "step_init"]}
-    best_aoq, best_lsq = tuned(aoq, keys["aoq"]), tuned(lsq, keys["lsq"])
-    at = PUBLISHED_LR
-    tuned_at = {
+    best = tuned(aoq, keys["aoq"]), tuned(lsq, keys["lsq"])
+    equal = {
         lr: (tuned(aoq[aoq["lr"] == lr], keys["aoq"]), tuned(lsq[lsq["lr"] == lr], keys["lsq"]))
         for lr in sorted(runs["lr"].unique())
+        # above the best rate of both, two failures would be compared
+        if lr <= max(float(table["lr"].max()) for table in best)
     }
+    at, rows = PUBLISHED_LR, []
 
-    def row(claim: str, statistic: str, difference: pd.Series, direction: int, unit: str) -> Finding:
-        return finding(claim, problem, statistic, difference, direction, unit)
+    def add(claim: str, statistic: str, difference: pd.Series, direction: int, unit: str) -> None:
+        rows.append(finding(claim, problem, statistic, difference, direction, unit))
 
-    rows = []
-    for name, (a, q) in {"each at its best": (best_aoq, best_lsq), f"lr {at:g}": tuned_at[at]}.items():
-        volume = row(
-            "1 LSQ explores less", f"explored volume, AOQ - LSQ, {name}", paired(a, q, "explored_volume"), +1, "share"
-        )
-        crossed = paired(q, a, "crossings_per_step") * 1000
-        more = row("", "", crossed, +1, "")
-        seldom = row("1 LSQ seldom crosses", f"crossings, AOQ - LSQ, {name}", -crossed, +1, "per 1000 steps")
-        both = row(
-            "1 oscillating is not exploring",
-            f"crossings, LSQ - AOQ, {name} (and less volume)",
-            crossed,
-            +1,
-            "per 1000 steps",
-        )
-        rows += [volume, seldom, both.with_verdict(all_of(more.verdict, volume.verdict))]
-    rows.append(
-        row(
-            "2 AOQ finds better weights",
-            "loss, AOQ - LSQ, each at its best",
-            paired(best_aoq, best_lsq, "loss"),
-            -1,
-            "MSE",
-        )
-    )
-    for lr, (a, q) in tuned_at.items():
-        rows.append(row("2 AOQ finds better weights", f"loss, AOQ - LSQ, lr {lr:g}", paired(a, q, "loss"), -1, "MSE"))
+    for name, (a, q) in {f"lr {at:g}": equal[at], "each at its best": best}.items():
+        volume, crossings = paired(a, q, "explored_volume"), paired(a, q, "crossings_per_step") * 1000
+        add("1 LSQ explores less", f"explored volume, AOQ - LSQ, {name}", volume, +1, "share")
+        add("1 LSQ seldom crosses", f"crossings, AOQ - LSQ, {name}", crossings, +1, "per 1000 steps")
+    for lr, (a, q) in equal.items():
+        add("2 AOQ finds better weights", f"loss, AOQ - LSQ, lr {lr:g}", paired(a, q, "loss"), -1, "MSE")
+    add("2 AOQ finds better weights", "loss, AOQ - LSQ, each at its best", paired(*best, "loss"), -1, "MSE")
     published = (aoq["lr"] == at) & (aoq["shrink_min"] == PUBLISHED_SHRINK)
     rule = (lsq["lr"] == at) & lsq["step_init"].isna()
-    rows.append(
-        row(
-            "2 AOQ finds better weights",
-            f"loss, AOQ - LSQ, both as published, lr {at:g}",
-            paired(aoq[published].set_index("seed"), lsq[rule].set_index("seed"), "loss"),
-            -1,
-            "MSE",
-        )
+    pair = aoq[published].set_index("seed"), lsq[rule].set_index("seed")
+    add(
+        "2 AOQ finds better weights",
+        f"loss, AOQ - LSQ, published settings, lr {at:g}",
+        paired(*pair, "loss"),
+        -1,
+        "MSE",
     )
-    best_lr = float(best_aoq["lr"].mode().iloc[0])
-    for lr in dict.fromkeys((at, best_lr)):
-        rows.append(_moderate(aoq[aoq["lr"] == lr], problem, lr))
-    rows.append(
-        row(
-            "2 AOQ finds the true codes",
-            "true codes, AOQ - LSQ, each at its best",
-            paired(best_aoq, best_lsq, "true_codes"),
-            +1,
-            "share",
-        )
+    add(
+        "2 AOQ finds the true codes",
+        "true codes, AOQ - LSQ, each at its best",
+        paired(*best, "true_codes"),
+        +1,
+        "share",
     )
+    ends = max(SHRINK_MINS), min(SHRINK_MINS)
+    for lr in dict.fromkeys((at, float(best[0]["lr"].mode().iloc[0]))):
+        own = aoq[aoq["lr"] == lr]
+        inside = tuned(own[~own["shrink_min"].isin(ends)], ["shrink_min"])
+        for end in ends:
+            other = own[own["shrink_min"] == end].set_index("seed")
+            statistic = f"loss, best shrink_min - shrink_min {end:g}, lr {lr:g}"
+            add("2 a moderate interval is best", statistic, paired(inside, other, "loss"), -1, "MSE")
+    if history is not None:
+        rows += _stages(history, problem)
     return rows
 
 
-def _moderate(aoq: pd.DataFrame, problem: str, lr: float) -> Finding:
-    """Is an interval size inside the range better than both ends? Reports the end that is harder to beat."""
-    ends = max(SHRINK_MINS), min(SHRINK_MINS)
-    inside = tuned(aoq[~aoq["shrink_min"].isin(ends)], ["shrink_min"])
-    rows = []
-    for end in ends:
-        other = aoq[aoq["shrink_min"] == end].set_index("seed")
-        statistic = f"loss, best shrink_min - shrink_min {end:g}, lr {lr:g}"
-        rows.append(
-            finding("2 a moderate interval is best", problem, statistic, paired(inside, other, "loss"), -1, "MSE")
-        )
-    hardest = max(rows, key=lambda r: r.effect)
-    return hardest.with_verdict(all_of(*(r.verdict for r in rows)))
+def _stages(history: pd.DataFrame, problem: str) -> list[Finding]:
+    """Published settings: what LSQ and AOQ explore once the intervals have stopped shrinking, and whether dampening
+    calms."""
+    at = history[history["lr"] == PUBLISHED_LR]
+    aoq = at[(at["method"] == "aoq") & (at["shrink_min"] == PUBLISHED_SHRINK)]
+    lsq = at[(at["method"] == "lsq") & at["step_init"].isna()]
+    schedule, last = ThreeStage(), int(history["step"].max())
+
+    def gained(frame: pd.DataFrame, column: str, since: float) -> pd.Series:
+        by_seed = frame[frame["step"] >= since * last].sort_values("step").groupby("seed")[column]
+        return by_seed.last() - by_seed.first()
+
+    volume = gained(aoq, "explored_volume", schedule.shrink_until) - gained(
+        lsq, "explored_volume", schedule.shrink_until
+    )
+    calmed = gained(aoq, "oscillating_share", schedule.dampen_from)
+    later = f"explored volume gained after shrinking, AOQ - LSQ, lr {PUBLISHED_LR:g}"
+    calm = f"oscillating share, end - start of dampening, AOQ, lr {PUBLISHED_LR:g}"
+    return [
+        finding("1 LSQ explores less", problem, later, volume, +1, "share"),
+        finding("2 dampening calms", problem, calm, calmed, -1, "share"),
+    ]

@@ -61,6 +61,7 @@ def shares(ends: pd.DataFrame, *, conventional_lr: float | None = None) -> pd.Da
             difference = (ours - against).to_numpy()
             low, high = paired_interval(difference)
             row |= {"difference": difference.mean(), "difference_low": low, "difference_high": high}
+            row["agree"] = int((difference > 0).sum())
             row["verdict"] = verdict_of(low, high, 1)
         rows.append(row)
     return pd.DataFrame(rows)

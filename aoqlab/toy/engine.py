@@ -82,14 +82,13 @@ class EnsembleState:
         t, tracker, runs = self.done, self.tracker, len(self.weights)
         rows = slice(t, t + steps + 1)
         hashes = torch.empty(steps, runs, dtype=torch.int64)
-        losses = torch.empty(steps, runs, dtype=torch.float64)
         _native.call(
             f"toy_steps_{_native.SUFFIX[self.weights.dtype]}",
             *(self.inputs, self.targets, self.batches[t : t + steps].contiguous()),
             *(self.problem.n_weights, self.problem.batch_size, runs, self.weights, self.first, self.second),
             *(self.step, self.step_first, self.step_second, self.step_count, self.interval),
             *(self.coupled, self.lr.expand(steps, runs).contiguous(), self.shrink[rows], self.dampening[rows]),
-            *(self.learns[rows].to(torch.uint8), losses, hashes, tracker._hamming_max, t, *BETAS, EPS, steps),
+            *(self.learns[rows].to(torch.uint8), hashes, tracker._hamming_max, t, *BETAS, EPS, steps),
             *(*tracker._native_state(), torch.get_num_threads()),
         )
         tracker._advance(steps, hashes)
@@ -147,6 +146,5 @@ class EnsembleState:
             "loss": self.full_loss(),
             "step_size": self.step,
             "shrink": self.shrink[self.done],
-            "batch_step": torch.full_like(self.step, self.done),
         }
         return pd.DataFrame({name: value.double().cpu().numpy() for name, value in numbers.items()})

@@ -76,7 +76,7 @@ def sweep(
     problem: LandscapeProblem | None = None,
     *,
     shrink_mins: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
-    lrs: Sequence[float] = (0.05, 0.1, 0.2, 0.4, 0.8),
+    lrs: Sequence[float] = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8),
     starts: Starts | Array = "shallow",
     n_starts: int = 200,
     steps: int = 400,

@@ -129,11 +129,11 @@ class CodeCounter(nn.Module):
     def update(self, codes: Tensor | Mapping[str, Tensor]) -> None:
         """Count one step. ``codes``: integers in the layer's shape, or a mapping of layer names to such tensors."""
         if self.training:
-            self.update_flat(self._flatten(codes))
+            self._feed(self._flatten(codes))
 
     @torch.no_grad()
     def update_flat(self, codes: Tensor) -> None:
-        """:meth:`update` with the uint8 codes of all layers, one after the other in one tensor, taken as they are."""
+        """:meth:`update` with the uint8 codes of all layers, one after the other in one tensor."""
         if not self.training:
             return
         if codes.dtype != torch.uint8 or codes.shape != self._current.shape:
@@ -141,10 +141,16 @@ class CodeCounter(nn.Module):
                 f"update_flat needs uint8 codes of shape {tuple(self._current.shape)}, "
                 f"got {codes.dtype} {tuple(codes.shape)}"
             )
+        # Elsewhere than on the CPU the check would make the device wait in every step.
+        if codes.device.type == "cpu" and self.bits < 8 and int(codes.max()) >= 2**self.bits:
+            raise ValueError(f"codes go up to {int(codes.max())}, outside 0 ... {2**self.bits - 1}")
+        self._feed(codes)
+
+    def _feed(self, flat: Tensor) -> None:
         if self._steps == 0:
-            self._start(codes)
+            self._start(flat)
         else:
-            self._count(codes)
+            self._count(flat)
         self._after_step()
 
     def _flatten(self, codes: Tensor | Mapping[str, Tensor]) -> Tensor:
