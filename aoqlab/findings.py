@@ -78,23 +78,28 @@ def finding(claim: str, problem: str, statistic: str, differences: pd.Series, di
 
 
 def tuned(runs: pd.DataFrame, settings: Sequence[str], *, value: str = "loss") -> pd.DataFrame:
-    """For every seed its run at the setting with the lowest mean ``value`` over the other seeds; indexed by seed.
+    """For every seed its run at the setting with the lowest mean ``value`` over the other half of the seeds.
 
-    With a single seed there are no others, and the choice is made on that seed.
+    Seeds of even rank are judged at the setting chosen on the odd ones, and the other way round, so that no choice
+    flatters its own result. (Leaving out one seed at a time would do the opposite: a seed on which a setting happens to
+    fail is the very one whose absence makes that setting look best.) With a single seed the choice is made on it.
+    Indexed by seed.
     """
+    seeds = sorted(runs["seed"].unique())
+    halves = (seeds[0::2], seeds[1::2] or seeds)
     rows = []
-    for seed in sorted(runs["seed"].unique()):
-        others = runs[runs["seed"] != seed]
-        others = others if len(others) else runs
-        best = others.groupby(list(settings), dropna=False)[value].mean().idxmin()
+    for judged, chosen_on in (halves, halves[::-1]) if len(seeds) > 1 else ((seeds, seeds),):
+        trials = runs[runs["seed"].isin(chosen_on)]
+        best = trials.groupby(list(settings), dropna=False)[value].mean().idxmin()
         best = best if isinstance(best, tuple) else (best,)
-        own = runs[runs["seed"] == seed]
+        own = runs[runs["seed"].isin(judged)]
         for name, chosen in zip(settings, best, strict=True):
             own = own[own[name].isna() if pd.isna(chosen) else own[name] == chosen]
-        if len(own) != 1:
-            raise ValueError(f"seed {seed} has {len(own)} runs at {dict(zip(settings, best, strict=True))}, not one")
+        if sorted(own["seed"]) != judged:
+            where = dict(zip(settings, best, strict=True))
+            raise ValueError(f"need one run of each of the seeds {judged} at {where}, got {sorted(own['seed'])}")
         rows.append(own)
-    return pd.concat(rows).set_index("seed")
+    return pd.concat(rows).set_index("seed").sort_index()
 
 
 def paired(first: pd.DataFrame, second: pd.DataFrame, column: str) -> pd.Series:

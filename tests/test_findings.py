@@ -76,12 +76,16 @@ def test_the_verdict_follows_the_interval(low, high, direction, verdict):
     assert verdict_of(low, high, direction) == verdict
 
 
-def test_the_setting_is_chosen_on_the_other_seeds():
-    # Without seed 2, A is the better one; without seed 0 or 1, seed 2 makes it B.
-    table_of_runs = runs({("A", 0): 1, ("A", 1): 1, ("A", 2): 9, ("B", 0): 4, ("B", 1): 4, ("B", 2): 0})
-    chosen = tuned(table_of_runs, ["lr"])
-    assert chosen["lr"].to_dict() == {0: "B", 1: "B", 2: "A"}
-    assert chosen["loss"].to_dict() == {0: 4, 1: 4, 2: 9}
+def test_the_setting_is_chosen_on_the_other_half_of_the_seeds():
+    # Seeds 0 and 2 would choose A, seeds 1 and 3 B: each half is judged at the other's choice.
+    losses = {("A", 0): 1, ("A", 1): 7, ("A", 2): 2, ("A", 3): 8, ("B", 0): 4, ("B", 1): 3, ("B", 2): 5, ("B", 3): 6}
+    chosen = tuned(runs(losses), ["lr"])
+    assert chosen["lr"].to_dict() == {0: "B", 1: "A", 2: "B", 3: "A"}
+    assert chosen["loss"].to_dict() == {0: 4, 1: 7, 2: 5, 3: 8}
+
+
+def test_a_single_seed_chooses_for_itself():
+    assert tuned(runs({("A", 3): 1, ("B", 3): 2}), ["lr"])["lr"].to_dict() == {3: "A"}
 
 
 def test_a_missing_value_is_a_setting_of_its_own():
@@ -91,7 +95,7 @@ def test_a_missing_value_is_a_setting_of_its_own():
 
 def test_a_setting_with_two_runs_of_a_seed_is_refused():
     frame = pd.concat([runs({("A", 0): 1, ("A", 1): 1}), runs({("A", 0): 2})])
-    with pytest.raises(ValueError, match="2 runs"):
+    with pytest.raises(ValueError, match="one run of each"):
         tuned(frame, ["lr"])
 
 

@@ -35,10 +35,9 @@ def sweep(
 
 
 def findings(runs: pd.DataFrame, problem: str, history: pd.DataFrame | None = None) -> list[Finding]:
-    """What the surface says, paired by seed; every method's setting is chosen on the *other* seeds.
+    """What the surface says, paired by seed; a setting is chosen on one half of the seeds and judged on the other.
 
-    Choosing on the other seeds keeps the choice from flattering its own result, and gives one honest difference per
-    seed. ``problem`` names the data in the table; with the ``history`` come the rows about stages.
+    ``problem`` names the data in the table; with the ``history`` come the rows about stages.
     """
     aoq, lsq = runs[runs["method"] == "aoq"], runs[runs["method"] == "lsq"]
     keys = {"aoq": ["lr", "shrink_min"], "lsq": ["lr", "step_init"]}
