@@ -9,7 +9,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import joblib
 import numpy as np
@@ -28,6 +28,7 @@ from .schedule import ThreeStage
 from .tracker import OscillationTracker
 
 Method = Literal["lsq", "aoq"]
+METHODS: tuple[Method, ...] = ("lsq", "aoq")
 LAYERS = ("conv2", "conv3")
 """Quantized layers: all convolutions but the first; the last linear layer stays full precision."""
 WEIGHTS_FILE = "digits_cnn.safetensors"
@@ -219,19 +220,12 @@ def train_quantized(
     return numbers, tracker
 
 
-def _compare_seed(seed: int, bits: int, full_precision_epochs: int, epochs: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both methods on one seed, on one thread: seeds run side by side, and results do not depend on how many do."""
+def _on_one_thread(work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call ``work`` with one thread: jobs run side by side, and results do not depend on how many do."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        runs, histories = [], []
-        start = train_full_precision(seed, epochs=full_precision_epochs)
-        methods: tuple[Method, ...] = ("lsq", "aoq")
-        for method in methods:
-            numbers, tracker = train_quantized(start, method, seed, bits=bits, epochs=epochs)
-            runs.append(numbers)
-            histories.append(tracker.history_frame().assign(method=method, seed=seed))
-        return pd.DataFrame(runs), pd.concat(histories, ignore_index=True)
+        return work(*arguments, **options)
     finally:
         torch.set_num_threads(threads)
 
@@ -240,22 +234,28 @@ def compare(
     seeds: Sequence[int] = range(5),
     *,
     bits: int = 2,
-    full_precision_epochs: int = 20,
-    epochs: int = 40,
+    full_precision_epochs: int = 12,
+    epochs: int = 20,
     progress: Callable[[int], object] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """LSQ and AOQ from the same full-precision start on every seed: a row per run, and the tracker history per layer.
 
-    Seeds run in parallel processes, as many as there are cores; ``progress`` is called with 1 after each.
+    Runs are made in parallel processes, as many as there are cores; ``progress`` is called with 1 after each run.
     """
-    jobs = (joblib.delayed(_compare_seed)(seed, bits, full_precision_epochs, epochs) for seed in seeds)
+    pool = joblib.Parallel(n_jobs=-1, return_as="generator")
+    job = joblib.delayed(_on_one_thread)
+    starts = dict(
+        zip(seeds, pool(job(train_full_precision, s, epochs=full_precision_epochs) for s in seeds), strict=True)
+    )
+    pairs = [(seed, method) for seed in seeds for method in METHODS]
+    jobs = (job(train_quantized, starts[seed], method, seed, bits=bits, epochs=epochs) for seed, method in pairs)
     runs, histories = [], []
-    for table, history in joblib.Parallel(n_jobs=-1, return_as="generator")(jobs):
-        runs.append(table)
-        histories.append(history)
+    for (seed, method), (numbers, tracker) in zip(pairs, pool(jobs), strict=True):
+        runs.append(numbers)
+        histories.append(tracker.history_frame().assign(method=method, seed=seed))
         if progress is not None:
             progress(1)
-    return pd.concat(runs, ignore_index=True), pd.concat(histories, ignore_index=True)
+    return pd.DataFrame(runs), pd.concat(histories, ignore_index=True)
 
 
 def weights_path() -> Path:

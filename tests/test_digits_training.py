@@ -72,7 +72,7 @@ def test_comparing_runs_both_methods_on_every_seed():
     runs, history = digits.compare([0, 1], full_precision_epochs=2, epochs=2, progress=done.append)
     pairs = list(zip(runs["seed"], runs["method"], strict=True))
     assert pairs == [(0, "lsq"), (0, "aoq"), (1, "lsq"), (1, "aoq")]
-    assert sum(done) == 2
+    assert sum(done) == 4
     assert set(history["layer"]) == set(digits.LAYERS)
 
 
