@@ -97,11 +97,21 @@ def library() -> ctypes.CDLL | None:
         sources = [path.read_text() for path in sorted(SOURCE.parent.glob("*.?pp"))]
         key = "\n".join((*sources, *FLAGS, compiler, _processor()))
         stem = f"kernels-{_digest(key.encode())}"
-        return ctypes.CDLL(str(_cached(stem) or _build(compiler, stem)))
+        kernels = ctypes.CDLL(str(_cached(stem) or _build(compiler, stem)))
     except (OSError, subprocess.SubprocessError) as error:
         message = f"aoqlab runs without its compiled kernels, slower but with the same results: {error}"
         warnings.warn(message, NativeUnavailableWarning, stacklevel=2)
         return None
+    _share_threads(kernels)
+    return kernels
+
+
+def _share_threads(kernels: ctypes.CDLL) -> None:
+    """Let the kernels run on the threads of Torch's own OpenMP runtime, where that is GNU's; else they start theirs."""
+    for path in sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*")):
+        # Loaded already by Torch, so this is a second handle, not a second runtime.
+        kernels.use_gomp(ctypes.cast(ctypes.CDLL(str(path)).GOMP_parallel, ctypes.c_void_p))
+        return
 
 
 def available(*tensors: Tensor) -> bool:

@@ -30,6 +30,6 @@ def alternate(
 
 def show(rows: list[tuple[str, str, float, float, float, str]]) -> None:
     """Print the table: what, rival, both times in milliseconds, the ratio, and the goal."""
-    print(f"{'what':<46}{'rival':<36}{'ours ms':>10}{'rival ms':>10}{'ratio':>8}  goal")
+    print(f"{'what':<52}{'rival':<32}{'ours ms':>10}{'rival ms':>10}{'ratio':>8}  goal")
     for what, rival, ours, other, ratio, goal in rows:
-        print(f"{what:<46}{rival:<36}{ours * 1e3:>10.2f}{other * 1e3:>10.2f}{ratio:>8.2f}  {goal}")
+        print(f"{what:<52}{rival:<32}{ours * 1e3:>10.2f}{other * 1e3:>10.2f}{ratio:>8.2f}  {goal}")

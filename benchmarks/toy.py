@@ -32,6 +32,7 @@ def main() -> None:
     data = make_data(problem, 0)
     loop = {}
     for method in ("lsq", "aoq"):
+        train(problem, data, RunConfig(method), 20)  # warm-up
         start = time.perf_counter()
         train(problem, data, RunConfig(method), LOOP_STEPS)
         loop[method] = (time.perf_counter() - start) / LOOP_STEPS

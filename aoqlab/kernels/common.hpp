@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -17,19 +18,39 @@ namespace {
 constexpr int64_t BLOCK = 16384;  // elements per work unit; sums are kept per block, so they do not depend on threads
 constexpr int LANES = 16;
 
+// GOMP_parallel of the OpenMP runtime that Torch itself uses, or null. Its threads spin for a while after each of Torch's
+// operations; threads of our own would have to share the cores with them.
+using Gomp = void (*)(void (*)(void*), void*, unsigned, unsigned);
+Gomp gomp = nullptr;
+
+// f(begin, end) over `threads` even parts of 0 ... n - 1.
 template <class F>
-void parallel(int64_t n, int threads, F f) {
-  threads = int(std::max<int64_t>(1, std::min<int64_t>(threads, n)));
+void parallel(int64_t n, int64_t threads, F f) {
+  threads = std::max<int64_t>(1, std::min(threads, n));
+  auto part = [=](int64_t t) { f(n * t / threads, n * (t + 1) / threads); };
+  if (threads == 1) return part(0);
+  if (gomp) {
+    struct Shared {
+      decltype(part)* run;
+      int64_t threads;
+      std::atomic<int64_t> next{0};  // the runtime may grant fewer threads than asked for
+    } shared{&part, threads};
+    auto body = [](void* data) {
+      auto* s = static_cast<Shared*>(data);
+      for (int64_t t = s->next++; t < s->threads; t = s->next++) (*s->run)(t);
+    };
+    return gomp(body, &shared, unsigned(threads), 0);
+  }
   std::vector<std::thread> pool;
-  for (int t = 1; t < threads; ++t) pool.emplace_back([=] { f(n * t / threads, n * (t + 1) / threads); });
-  f(0, n / threads);
+  for (int64_t t = 1; t < threads; ++t) pool.emplace_back([=] { part(t); });
+  part(0);
   for (auto& thread : pool) thread.join();
 }
 
 // Fresh large outputs cost more in page faults than in arithmetic; huge pages remove most of them where offered.
 void advise_huge([[maybe_unused]] void* data, [[maybe_unused]] int64_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (bytes < (int64_t(8) << 20)) return;
+  if (bytes < (int64_t(32) << 20)) return;  // smaller blocks come from the heap again and again
   const uintptr_t page = 4096, start = (reinterpret_cast<uintptr_t>(data) + page - 1) & ~(page - 1);
   const uintptr_t end = (reinterpret_cast<uintptr_t>(data) + uintptr_t(bytes)) & ~(page - 1);
   if (end > start) madvise(reinterpret_cast<void*>(start), end - start, MADV_HUGEPAGE);

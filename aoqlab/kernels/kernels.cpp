@@ -7,6 +7,8 @@
 #include "toy.hpp"
 #include "tracker.hpp"
 
+extern "C" void use_gomp(Gomp parallel) { gomp = parallel; }
+
 #define AOQLAB_QUANTIZERS(T, S)                                                                                        \
   extern "C" void uniform_forward_##S(const T* x, T* out, uint8_t* codes, int64_t rows, int64_t cols, const T* tstep,  \
                                       const T* lstep, double toff, double loff, int64_t low, int64_t high,             \
