@@ -134,7 +134,7 @@ def draw_figure2(problem: RegressionProblem, settings: dict[str, RunConfig], see
     limit = float(np.ceil(np.abs(panels["lossless"]["weight"]).max() * 2) / 2)
     fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.6))
     for ax, (method, frame) in zip(axes, panels.items(), strict=True):
-        plots.pretrained_histograms(frame, method=method, xlim=(-limit, limit), ax=ax)
+        plots.pretrained_histograms(frame, xlim=(-limit, limit), ax=ax)
         ax.set_ylabel("final position $k$ on the grid")
         ax.set_title(titles[method], loc="left")
     return fig
