@@ -1,4 +1,4 @@
-"""The same results on a GPU, where there is one: quantizers, tracker and the toy ensemble take their eager path there."""
+"""The same results on a GPU, where there is one: quantizers, tracker and the toy ensemble in eager code."""
 
 import pytest
 import torch
