@@ -36,6 +36,7 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
         "level": r"level $\hat w$",
         "crossings_per_step": "thresholds crossed per weight and step",
         "deep_share": "starts that end in the deep basin (share)",
+        "oscillating_share_mean": "oscillating weights (share), mean over time",
         "method": "method",
     }
 )

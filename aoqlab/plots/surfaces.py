@@ -28,6 +28,7 @@ def interval_surface(
     lower_is_better: bool = True,
     log: bool = False,
     limits: tuple[float, float] | None = None,
+    best: bool = True,
     annotate: bool | None = None,
     colorbar: bool = True,
     ax: Axes | None = None,
@@ -39,7 +40,8 @@ def interval_surface(
     that is not finite is hatched and cannot be the optimum; one never tried is blank. Means are written in
     the cells (`annotate`, by default up to 120 of them); n, the number of runs per cell, stands above at
     the right. `log` colours by the logarithm and needs positive means. `limits`: ends of
-    the colour scale, to compare surfaces; by default those of the means.
+    the colour scale, to compare surfaces; by default those of the means. `best=False` frames no cell,
+    for measures of which neither more nor less is better.
 
     Missing columns, and not one cell whose runs are all finite, raise `ValueError`.
     """
@@ -82,10 +84,10 @@ def interval_surface(
         digits = _digits(cells)
         texts = np.array([[_cell_text(v, digits) for v in line] for line in cells], dtype=object)
         for text in annotate_cells(ax, mesh, texts, size=6.5 if cells.shape[1] <= 10 else 5.0):
-            if text.get_position() == (column, row):
+            if best and text.get_position() == (column, row):
                 text.set_fontweight("bold")
     # Black on white shows on every colour of the map, so the frame is drawn twice.
-    for color, width, gid in (("white", 3.4, "optimum-rim"), ("black", 1.6, "optimum")):
+    for color, width, gid in (("white", 3.4, "optimum-rim"), ("black", 1.6, "optimum")) if best else ():
         ax.add_patch(
             Rectangle(
                 (column - 0.5, row - 0.5),
@@ -101,7 +103,8 @@ def interval_surface(
         )
     ax.set_xlabel(column_label(x))
     ax.set_ylabel(column_label(y))
-    ax.set_title(f"n = {count_range(table['n'])} per cell, best framed", loc="right", fontsize=7, color="#6B6B6B")
+    framed = ", best framed" if best else ""
+    ax.set_title(f"n = {count_range(table['n'])} per cell{framed}", loc="right", fontsize=7, color="#6B6B6B")
     if colorbar:
         bar = ax.figure.colorbar(mesh, ax=ax, label=f"{column_label(value)}, mean", pad=0.02)
         bar.outline.set_visible(False)

@@ -25,7 +25,7 @@ def draw_regression(
 ) -> None:
     """Surface, profile, oscillation over time, and Figure 2, with the files that hold ``runs`` and ``history``."""
     record: dict[str, Any] = {"seeds": sorted(runs["seed"].unique()), "data": data}
-    for suffix, draw in (("surface", draw_surface), ("profile", draw_profile)):
+    for suffix, draw in (("surface", draw_surface), ("measures", draw_measures), ("profile", draw_profile)):
         fig = draw(runs)
         save_figure(fig, f"{name}-{suffix}", parameters={"problem": problem}, **record)
         plt.close(fig)
@@ -65,6 +65,23 @@ def draw_surface(runs: pd.DataFrame) -> Figure:
     for ax, part, x in ((axes[0], aoq, "shrink_min"), (axes[1], lsq, "step_init")):
         plots.interval_surface(part, x=x, y="lr", value="loss", log=True, limits=limits, ax=ax)
         ax.set_title(plots.method_label(part["method"].iloc[0]), loc="left")
+    return fig
+
+
+def draw_measures(runs: pd.DataFrame) -> Figure:
+    """The other measures over interval size and learning rate, AOQ above and LSQ below, on the same colours."""
+    measures = ("true_codes", "crossings_per_step", "oscillating_share_mean", "hamming_share", "explored_volume")
+    parts = {"shrink_min": runs[runs["method"] == "aoq"], "step_init": _with_rule(runs[runs["method"] == "lsq"])}
+    fig, axes = plt.subplots(2, len(measures), figsize=(4 * len(measures), 7))
+    for column, value in enumerate(measures):
+        means = pd.concat([part.groupby(["lr", x])[value].mean() for x, part in parts.items()])
+        limits = float(means.min()), float(means.max())
+        for row, (x, part) in enumerate(parts.items()):
+            ax = axes[row, column]
+            plots.interval_surface(
+                part, x=x, value=value, limits=limits, lower_is_better=False, annotate=False, best=False, ax=ax
+            )
+            ax.set_title(plots.method_label(part["method"].iloc[0]), loc="left")
     return fig
 
 

@@ -42,6 +42,13 @@ def test_the_optimum_is_framed(ax, find):
     assert bold.get_position() == (2, 1)
 
 
+def test_a_measure_without_a_best_has_no_frame_and_shared_limits(ax, find):
+    interval_surface(RUNS, best=False, limits=(0.0, 500.0), ax=ax)
+    assert find(ax, "optimum") == []
+    assert ax.collections[0].get_clim() == (0, 500)
+    assert [t for t in ax.texts if t.get_fontweight() == "bold"] == []
+
+
 def test_higher_can_be_better(ax, find):
     interval_surface(RUNS.assign(accuracy=-RUNS["loss"]), value="accuracy", lower_is_better=False, ax=ax)
     assert optimum(find, ax) == (2, 1)

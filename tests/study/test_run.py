@@ -41,7 +41,7 @@ def test_the_regression_study_leaves_tables_figures_and_their_origin(project):
     assert info["problem"]["n_weights"] == 60
     assert [c["seed"] for c in info["computed"]] == [0, 1, 2]
     assert all(c["versions"]["torch"] and c["seconds"] > 0 for c in info["computed"])
-    for name, source in {"surface": "runs", "profile": "runs", "oscillation": "history"}.items():
+    for name, source in {"surface": "runs", "measures": "runs", "profile": "runs", "oscillation": "history"}.items():
         record = figures.load_figure_info(f"tiny-{name}")
         assert record["data"][0]["path"] == f"data/results/tiny-{source}.parquet"
     assert figures.load_figure_info("tiny-figure2")["seeds"] == [0]
