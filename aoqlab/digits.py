@@ -15,6 +15,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -48,8 +49,8 @@ class DigitsNet(nn.Module):
         self.norm3 = nn.BatchNorm2d(64)
         self.head = nn.Linear(64, 10)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """images: (N, 1, 8, 8) in [0, 1]; returns logits (N, 10)."""
+    def forward(self, images: Float[Tensor, "n 1 8 8"]) -> Float[Tensor, "n 10"]:
+        """Logits of grey images with values in [0, 1]."""
         x = torch.relu(self.norm1(self.conv1(images)))
         x = torch.relu(self.norm2(self.conv2(x)))
         x = torch.relu(self.norm3(self.conv3(x)))

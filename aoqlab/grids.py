@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 
 MIN_BITS, MAX_BITS = 2, 8
@@ -97,7 +98,7 @@ class UniformGrid:
     def level_offset(self) -> float:
         return 0.5 if self.kind == "mid-rise" else 0.0
 
-    def thresholds(self, step: Tensor) -> Tensor:
+    def thresholds(self, step: Float[Tensor, "*channels"]) -> Float[Tensor, "*channels n"]:
         """Thresholds, ascending: shape (2^b - 1,), or (C, 2^b - 1) for a per-channel ``step`` of shape (C,).
 
         In the dtype of ``step``, but at least float32.
@@ -106,12 +107,12 @@ class UniformGrid:
         k = torch.arange(self.low + 1, self.high + 1, device=step.device, dtype=step.dtype)
         return step.unsqueeze(-1) * (k + self.threshold_offset)
 
-    def levels(self, step: Tensor) -> Tensor:
+    def levels(self, step: Float[Tensor, "*channels"]) -> Float[Tensor, "*channels n"]:
         """Levels, ascending: shape (2^b,), or (C, 2^b) for a per-channel ``step`` of shape (C,)."""
         k = torch.arange(self.low, self.high + 1, device=step.device, dtype=step.dtype)
         return step.unsqueeze(-1) * (k + self.level_offset)
 
-    def position(self, x: Tensor, step: Tensor) -> Tensor:
+    def position(self, x: Float[Tensor, "*shape"], step: Tensor) -> Float[Tensor, "*shape"]:
         """Integer position ``k`` of every value: ``low + #{thresholds <= x}``, as floats in the dtype of ``step``.
 
         One division finds ``k`` up to rounding; comparing with the two neighbouring thresholds makes it exactly the
@@ -127,10 +128,10 @@ class UniformGrid:
         k = k + ((k < self.high) & (x.to(wide) >= (step * (k + (1 + toff))).to(wide))).to(k.dtype)
         return (k - ((k > self.low) & (x.to(wide) < (step * (k + toff)).to(wide))).to(k.dtype)).to(dtype)
 
-    def encode(self, x: Tensor, step: Tensor) -> Tensor:
+    def encode(self, x: Float[Tensor, "*shape"], step: Tensor) -> UInt8[Tensor, "*shape"]:
         """Codes ``0 ... 2^b - 1`` (uint8): the number of thresholds at or below each value."""
         return (self.position(x, step) - self.low).to(torch.uint8)
 
-    def decode(self, codes: Tensor, step: Tensor) -> Tensor:
+    def decode(self, codes: Integer[Tensor, "*shape"], step: Tensor) -> Float[Tensor, "*shape"]:
         """The level of every code, in the dtype of ``step``; bit for bit the entry of :meth:`levels`."""
         return per_row(step, codes) * (codes.to(step.dtype) + (self.low + self.level_offset))

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from ..grids import UniformGrid, check_bits
@@ -58,12 +59,12 @@ REDUCED = RegressionProblem(n_weights=2_000, n_samples=400)
 class RegressionData:
     """One seed's data: ``inputs`` (samples, weights), ``targets`` (samples,), ``batches`` (steps, batch) of rows."""
 
-    inputs: Tensor
-    targets: Tensor
-    true_weights: Tensor
-    start: Tensor
+    inputs: Float[Tensor, "samples weights"]
+    targets: Float[Tensor, " samples"]
+    true_weights: Float[Tensor, " weights"]
+    start: Float[Tensor, " weights"]
     """Full-precision start, zero loss: ``z + X^+ (y - X z)`` with ``z ~ N(0, 1)``."""
-    batches: Tensor
+    batches: Int64[Tensor, "steps batch"]
 
 
 def make_data(problem: RegressionProblem, seed: int, *, dtype: torch.dtype = torch.float32) -> RegressionData:
