@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -24,25 +26,31 @@ def draw_regression(
     name: str, problem: RegressionProblem, runs: pd.DataFrame, history: pd.DataFrame, data: Path, history_data: Path
 ) -> None:
     """Surface, profile, oscillation over time, and Figure 2, with the files that hold ``runs`` and ``history``."""
-    record: dict[str, Any] = {"seeds": sorted(runs["seed"].unique()), "data": data}
-    for suffix, draw in (("surface", draw_surface), ("measures", draw_measures), ("profile", draw_profile)):
-        fig = draw(runs)
-        save_figure(fig, f"{name}-{suffix}", parameters={"problem": problem}, **record)
-        plt.close(fig)
-    fig = draw_oscillation(history)
-    save_figure(
-        fig,
-        f"{name}-oscillation",
-        parameters={"problem": problem, "lr": PUBLISHED_LR},
-        **(record | {"data": history_data}),
-    )
-    plt.close(fig)
-    seed = int(min(runs["seed"]))
+    seeds, seed = sorted(runs["seed"].unique()), int(min(runs["seed"]))
     best = {method: _best_setting(runs, method) for method in ("lsq", "aoq")}
-    fig = draw_figure2(problem, best, seed)
-    save_figure(
-        fig, f"{name}-figure2", parameters={"problem": problem, "settings": best, "trained": "again"}, seeds=[seed]
-    )
+    shared = {"problem": problem}
+    settings = {"lr": PUBLISHED_LR, "shrink_min": PUBLISHED_SHRINK}
+    figures: list[tuple[str, Callable[..., Figure], tuple[Any, ...], dict[str, Any]]] = [
+        ("measures", draw_measures, (runs,), {"parameters": shared, "seeds": seeds, "data": data}),
+        ("surface", draw_surface, (runs,), {"parameters": shared, "seeds": seeds, "data": data}),
+        ("profile", draw_profile, (runs,), {"parameters": shared, "seeds": seeds, "data": data}),
+        (
+            "oscillation",
+            draw_oscillation,
+            (history,),
+            {"parameters": shared | settings, "seeds": seeds, "data": history_data},
+        ),
+        ("figure2", draw_figure2, (problem, best, seed), {"parameters": shared | {"settings": best}, "seeds": [seed]}),
+    ]
+    # Side by side: a figure takes one to four seconds, most of it for the three formats.
+    job = joblib.delayed(_draw_and_save)
+    joblib.Parallel(n_jobs=-1)(job(f"{name}-{suffix}", *rest) for suffix, *rest in figures)
+
+
+def _draw_and_save(name: str, draw: Callable[..., Figure], data: tuple[Any, ...], record: dict[str, Any]) -> None:
+    plots.use_style()
+    fig = draw(*data)
+    save_figure(fig, name, **record)
     plt.close(fig)
 
 
