@@ -67,6 +67,7 @@ def test_bars_use_the_axes_they_are_given():
 
 def test_equal_weights_still_draw(ax, drawn):
     drawn(pretrained_histograms(pd.DataFrame({"weight": [0.3] * 3, "level": [0, 0, 1]}), ax=ax))
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["0", "1"]
 
 
 @pytest.mark.parametrize(

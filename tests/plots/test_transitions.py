@@ -43,6 +43,7 @@ def test_every_size_draws(ax, drawn, n, log):
 @pytest.mark.parametrize("log", [True, False])
 def test_no_and_equal_transitions_draw(ax, drawn, matrix, log):
     drawn(transition_heatmap(matrix, log=log, ax=ax))
+    assert len(ax.get_xticklabels()) == len(ax.get_yticklabels()) == len(matrix)
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def test_a_fixed_view_leaves_out_the_levels_outside_it(ax, find, drawn):
 def test_a_fixed_view_may_hold_no_level(ax, drawn):
     weight_histogram(WEIGHTS, thresholds=THRESHOLDS, levels=LEVELS * 100, xlim=(-2, 2), ax=ax)
     drawn(ax)
+    assert ax.get_xlim() == (-2, 2)
 
 
 @pytest.mark.parametrize(
