@@ -52,7 +52,7 @@ def write_all_atomic(files: Mapping[Path, Content]) -> list[Path]:
         for temporary in fresh.values():
             _discard(temporary)
     for folder in {target.parent for target in files}:
-        _sync_folder(folder)
+        sync_folder(folder)
     return list(files)
 
 
@@ -122,7 +122,7 @@ def _discard(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Makes the renames themselves last through a power cut, where folders can be synced (not on Windows)."""
     if os.name != "posix":
         return

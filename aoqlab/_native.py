@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -114,10 +115,25 @@ def _share_threads(kernels: ctypes.CDLL) -> None:
         return
 
 
+def keep_memory() -> bool:
+    """Let the C library keep freed memory for the next tensor; returns whether it does (only GNU's can be told to).
+
+    Every training step needs the same blocks again. Given back to the system, each 4 KiB of them cost a page fault.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    mallopt = ctypes.CDLL(None).mallopt
+    # The first without the second would make things worse: it stops glibc from adapting the second by itself. Older
+    # versions allow no more than 32 MiB.
+    return any(mallopt(mmap_threshold, size) for size in (1 << 30, 32 << 20)) and bool(
+        mallopt(trim_threshold, 2**31 - 1)
+    )
+
+
 def available(*tensors: Tensor) -> bool:
     """Whether these tensors are on the CPU, are not being traced, and the kernels exist."""
-    on_cpu = all(t.device.type == "cpu" for t in tensors)
-    return on_cpu and not torch.compiler.is_compiling() and library() is not None
+    return all(t.is_cpu for t in tensors) and not torch.compiler.is_compiling() and library() is not None
 
 
 def usable(*tensors: Tensor) -> bool:
@@ -130,16 +146,19 @@ def threads_for(elements: int) -> int:
     return max(1, min(torch.get_num_threads(), elements // GRAIN))
 
 
+def _parameter(value: object) -> Any:
+    return (
+        ctypes.c_double if isinstance(value, float) else ctypes.c_int64 if isinstance(value, int) else ctypes.c_void_p
+    )
+
+
 def call(name: str, *arguments: object) -> None:
-    """Call a kernel: tensors pass as pointers, floats as double, ints as int64, ``None`` as a null pointer."""
-    converted: list[object] = []
-    for value in arguments:
-        if value is None or isinstance(value, Tensor):
-            converted.append(ctypes.c_void_p(None if value is None else value.data_ptr()))
-        elif isinstance(value, float):
-            converted.append(ctypes.c_double(value))
-        else:
-            converted.append(ctypes.c_int64(value))  # type: ignore[arg-type]
-    lib = library()
-    assert lib is not None, "call() needs usable() first"
-    getattr(lib, name)(*converted)
+    """Call a kernel: tensors pass as pointers, floats as double, ints as int64, ``None`` as a null pointer.
+
+    The first call of a kernel settles which of its parameters are what.
+    """
+    kernel = getattr(library(), name)
+    if kernel.argtypes is None:
+        kernel.argtypes = [_parameter(value) for value in arguments]
+        kernel.restype = None
+    kernel(*[value.data_ptr() if isinstance(value, Tensor) else value for value in arguments])

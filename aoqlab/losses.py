@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .grids import per_row
+
+
+class _WithGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, loss: Tensor, *weights_and_slopes: Tensor) -> Tensor:
+        ctx.save_for_backward(*weights_and_slopes[len(weights_and_slopes) // 2 :])
+        return loss.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        slopes = ctx.saved_tensors
+        return None, *torch._foreach_mul(slopes, grad.to(slopes[0].dtype)), *(None for _ in slopes)
+
+
+def with_gradient(loss: Tensor, weights: Sequence[Tensor], slopes: Sequence[Tensor]) -> Tensor:
+    """``loss`` with the given gradients: ``d loss / d weights[i] = slopes[i]``, in one node of the graph.
+
+    For losses over many layers whose gradient has a closed form: an operation per layer recorded by autograd costs
+    more than the arithmetic. loss: shape (); weights and slopes: as many tensors, of pairwise equal shape.
+    """
+    return _WithGradient.apply(loss, *weights, *slopes)
 
 
 def dampening_norm(weights: Iterable[Tensor], bin_centres: Iterable[Tensor]) -> Tensor:
@@ -19,9 +43,16 @@ def dampening_norm(weights: Iterable[Tensor], bin_centres: Iterable[Tensor]) -> 
     ``ValueError`` when the two sequences differ in length or two tensors in shape. Source: Xie et al., ICCV 2025, and
     its published code.
     """
-    pairs = zip(weights, bin_centres, strict=True)
-    terms = [torch.linalg.vector_norm(w - _same_shape(c, w, "bin centres").detach()) for w, c in pairs]
-    return torch.stack(terms).sum() if terms else torch.zeros(())
+    pairs = [(w, _same_shape(c, w, "bin centres")) for w, c in zip(weights, bin_centres, strict=True)]
+    if not pairs:
+        return torch.zeros(())
+    layers, centres = zip(*pairs, strict=True)
+    with torch.no_grad():
+        away = torch._foreach_sub(layers, centres)
+        lengths = torch.stack(torch._foreach_norm(away))
+        inverse = torch.where(lengths > 0, 1 / lengths, 0.0)
+        slopes = torch._foreach_mul(away, inverse.unbind())
+    return with_gradient(lengths.sum(), layers, slopes)
 
 
 def dampening_nagel(weights: Tensor, quantized: Tensor, lowest: Tensor | float, highest: Tensor | float) -> Tensor:
@@ -33,6 +64,28 @@ def dampening_nagel(weights: Tensor, quantized: Tensor, lowest: Tensor | float, 
     """
     low, high = (per_row(torch.as_tensor(b, device=weights.device), weights).to(weights) for b in (lowest, highest))
     return (_same_shape(quantized, weights, "quantized weights").detach() - weights.clamp(low, high)).square().sum()
+
+
+def oscillation_penalty(weights: Tensor, quantized: Tensor) -> Tensor:
+    """Wenshøj et al.'s loss of one layer that makes weights oscillate: ``sum of (w_hat^2 - w^2)``, not bounded below.
+
+    ``w_hat`` is straight-through (``d w_hat / d w = 1``), so that the gradient is ``2 (w_hat - w)``: descent drives
+    every weight away from its level, to the threshold and over it. With levels 0 and 1::
+
+        w                   -0.1   0.4   0.6
+        w_hat                0     0     1
+        loss                -0.01 -0.16  0.64
+        d loss / d w         0.2  -0.8   0.8
+
+    A weight beyond the outermost level is driven further out; clip weights to the levels first where that matters.
+    Source: Wenshøj, Pepin, Selvan, arXiv 2502.00490. Their published code takes the mean over each layer and sums the
+    layers; divide by the number of weights for that.
+    """
+    quantized = _same_shape(quantized, weights, "quantized weights").detach()
+    with torch.no_grad():
+        value = (quantized.square() - weights.square()).sum()
+        slope = 2 * (quantized - weights)
+    return with_gradient(value, [weights], [slope])
 
 
 def _same_shape(x: Tensor, weights: Tensor, what: str) -> Tensor:

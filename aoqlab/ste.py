@@ -6,6 +6,8 @@ for bit; the sums behind the step gradients agree to rounding.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,24 +20,32 @@ from .grids import UniformGrid, per_row
 MIN_STEP = 1e-12
 """Steps and intervals act as at least this (gradients still pass), so that none can reach zero or turn negative."""
 MIN_BIN_WIDTH = 1e-6
+SLOTS = 4096
+"""Partial sums per bin of a large tensor where the compiled kernels are not."""
 
 
 def _rows(x: Tensor, step: Tensor) -> tuple[int, int]:
     return (1, x.numel()) if step.ndim == 0 else (step.shape[0], x.numel() // max(1, step.shape[0]))
 
 
-def _dense(x: Tensor, step: Tensor) -> Tensor:
-    """``x`` with its values in one dense block, in the order of its rows where there is a step per row."""
-    if step.ndim == 0 and x.is_contiguous(
-        memory_format=torch.channels_last if x.ndim == 4 else torch.contiguous_format
-    ):
+def _dense(x: Tensor) -> Tensor:
+    """``x`` with its values in one dense block; rows of the first dimension stay whole in either layout."""
+    if x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last):
         return x
     return x.contiguous()
 
 
 def _like(grad: Tensor, x: Tensor) -> Tensor:
-    """``grad`` laid out as ``x`` (gradients of sums arrive expanded, with stride 0)."""
-    return grad if grad.stride() == x.stride() else torch.empty_like(x, dtype=grad.dtype).copy_(grad)
+    """``grad`` laid out as ``x``, which is dense (gradients of sums arrive expanded, with stride 0)."""
+    if grad.stride() == x.stride() or (grad.is_contiguous() and x.is_contiguous()):  # strides of size 1 do not matter
+        return grad
+    return torch.empty_like(x, dtype=grad.dtype).copy_(grad)
+
+
+def _row_sizes(x: Tensor, step: Tensor) -> list[int]:
+    per_row(step, x)  # raises where channels do not fit
+    rows, cols = _rows(x, step)
+    return [cols] * rows
 
 
 def _grid_arguments(grid: UniformGrid) -> tuple[float, float, int, int]:
@@ -54,29 +64,61 @@ def _require_float(x: Tensor) -> Tensor:
 
 
 def _native_uniform(
-    x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid, out: bool, codes: bool
-) -> tuple[Tensor | None, Tensor | None]:
-    per_row(threshold_step, x)  # raises where channels do not fit
-    values = torch.empty_like(x) if out else None
-    numbers = torch.empty_like(x, dtype=torch.uint8) if codes else None
-    rows, cols = _rows(x, threshold_step)
+    x: Tensor,
+    threshold_step: Tensor,
+    level_step: Tensor,
+    grid: UniformGrid,
+    values: Tensor | None,
+    codes: Tensor | None,
+) -> None:
+    """Fill ``values`` and ``codes``, laid out as ``x``, which is dense. Steps may be one or one per row, each."""
+    per_channel = threshold_step if threshold_step.ndim else level_step
+    per_row(per_channel, x)  # raises where channels do not fit
+    if level_step.ndim:
+        per_row(level_step, x)
+    rows, cols = _rows(x, per_channel)
     _native.call(
         f"uniform_forward_{_native.SUFFIX[x.dtype]}",
-        *(x, values, numbers, rows, cols, threshold_step.contiguous(), level_step.contiguous()),
-        *(*_grid_arguments(grid), _native.threads_for(x.numel())),
+        *(x, values, codes, rows, cols, threshold_step.contiguous(), threshold_step.ndim),
+        *(level_step.contiguous(), level_step.ndim, *_grid_arguments(grid), _native.threads_for(x.numel())),
     )
-    return values, numbers
 
 
 def encode(x: Tensor, threshold_step: Tensor, grid: UniformGrid) -> Tensor:
     """Codes 0 ... 2^b - 1 (uint8, shape of ``x``): the number of thresholds at or below each value; NaN gives 0."""
-    x, step = x.detach(), threshold_step.detach().clamp_min(MIN_STEP)
+    x, step = x.detach(), threshold_step.detach()
     if not _native.usable(x, step):
-        return grid.encode(x, step)
-    x = _dense(x, step)
-    codes = _native_uniform(x, step, step, grid, out=False, codes=True)[1]
-    assert codes is not None
+        return grid.encode(x, step.clamp_min(MIN_STEP))
+    x = _dense(x)
+    codes = torch.empty_like(x, dtype=torch.uint8)
+    _native_uniform(x, step, step, grid, None, codes)
     return codes
+
+
+@functools.lru_cache(maxsize=8)
+def _repeats(sizes: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.tensor(sizes, device=device)  # a copy from the host, which must not happen in every step
+
+
+@torch.no_grad()
+def encode_flat(xs: Sequence[Tensor], threshold_steps: Sequence[Tensor], grid: UniformGrid) -> Tensor:
+    """Codes of many tensors on one grid, one after the other in one uint8 tensor, each as :func:`encode` has them.
+
+    Without the kernels everything is one pass over all tensors together, which on a GPU saves most of the launches.
+    """
+    sizes = [x.numel() for x in xs]
+    if _native.usable(*xs, *threshold_steps):
+        out = torch.empty(sum(sizes), dtype=torch.uint8)
+        for x, step, part in zip(xs, threshold_steps, out.split(sizes), strict=True):
+            if x.is_contiguous():
+                _native_uniform(x, step, step, grid, None, part)
+            else:
+                part.view(x.shape).copy_(encode(x, step, grid))
+        return out
+    rows = [row for x, step in zip(xs, threshold_steps, strict=True) for row in _row_sizes(x, step)]
+    flat = torch.cat([x.reshape(-1) for x in xs])
+    steps = torch.cat([step.reshape(-1) for step in threshold_steps]).clamp_min(MIN_STEP)
+    return grid.encode(flat, steps.repeat_interleave(_repeats(tuple(rows), flat.device), output_size=flat.numel()))
 
 
 def decode(codes: Tensor, level_step: Tensor, grid: UniformGrid) -> Tensor:
@@ -87,22 +129,22 @@ def decode(codes: Tensor, level_step: Tensor, grid: UniformGrid) -> Tensor:
 class _AOQ(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid) -> Tensor:
-        threshold_step, level_step = threshold_step.clamp_min(MIN_STEP), level_step.clamp_min(MIN_STEP)
         ctx.grid, ctx.learns = grid, ctx.needs_input_grad[2]
         codes: Tensor | None
         if _native.usable(x, threshold_step, level_step):
-            wide, high = torch.broadcast_tensors(threshold_step, level_step)  # one may be per channel, the other not
-            x = _dense(x, wide)
-            values, codes = _native_uniform(x, wide, high, grid, out=True, codes=ctx.learns)
-            assert values is not None
-            out = values
+            x = _dense(x)
+            out = torch.empty_like(x)
+            codes = torch.empty_like(x, dtype=torch.uint8) if ctx.learns else None
+            _native_uniform(x, threshold_step, level_step, grid, out, codes)
         else:
+            threshold_step, level_step = threshold_step.clamp_min(MIN_STEP), level_step.clamp_min(MIN_STEP)
             k = grid.position(x, threshold_step)
             out = (per_row(level_step, x) * (k + grid.level_offset)).to(x.dtype)
             out = torch.where(torch.isnan(x), x, out)
             codes = (k - grid.low).to(torch.uint8) if ctx.learns else None
         if codes is not None:
-            ctx.save_for_backward(codes, level_step)
+            ctx.save_for_backward(codes)
+            ctx.step = level_step.detach()  # for shape and dtype; its value may have changed by then
         return out
 
     @staticmethod
@@ -110,17 +152,16 @@ class _AOQ(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         if not ctx.learns:
             return grad, None, None, None
-        codes, step = ctx.saved_tensors
-        grid = ctx.grid
-        if _native.usable(grad, step):
+        (codes,) = ctx.saved_tensors
+        grid, step = ctx.grid, ctx.step
+        if grad.dtype == step.dtype and _native.usable(grad):
             rows, cols = _rows(codes, step)
-            sums = torch.empty(rows, dtype=torch.float64)
+            level_grad = torch.empty(step.shape, dtype=step.dtype)
             _native.call(
                 f"aoq_backward_{_native.SUFFIX[grad.dtype]}",
-                *(codes, _like(grad, codes), rows, cols, sums),
+                *(codes, _like(grad, codes), rows, cols, level_grad),
                 *(*_grid_arguments(grid), _native.threads_for(codes.numel())),
             )
-            level_grad = sums.reshape(step.shape).to(step.dtype)
         else:
             positions = codes.to(step.dtype) + (grid.low + grid.level_offset)
             level_grad = _reduce_to(grad * positions, step).to(step.dtype)
@@ -148,15 +189,14 @@ def aoq_ste(x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: Uniform
 class _LSQ(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float) -> Tensor:
-        step = step.clamp_min(MIN_STEP)
         ctx.grid, ctx.gradient_scale = grid, gradient_scale
-        out: Tensor | None
         if _native.usable(x, step):
-            x = _dense(x, step)
-            out, _ = _native_uniform(x, step, step, grid, out=True, codes=False)
-            assert out is not None
+            x = _dense(x)
+            out = torch.empty_like(x)
+            _native_uniform(x, step, step, grid, out, None)
         else:
-            out = (per_row(step, x) * (grid.position(x, step) + grid.level_offset)).to(x.dtype)
+            least = step.clamp_min(MIN_STEP)
+            out = (per_row(least, x) * (grid.position(x, least) + grid.level_offset)).to(x.dtype)
             out = torch.where(torch.isnan(x), x, out)
         ctx.save_for_backward(x, step)
         return out
@@ -168,15 +208,14 @@ class _LSQ(torch.autograd.Function):
         grid = ctx.grid
         if _native.usable(grad, x, step):
             rows, cols = _rows(x, step)
-            sums = torch.empty(rows, dtype=torch.float64)
-            grad_x = torch.empty_like(x)
+            grad_x, step_grad = torch.empty_like(x), torch.empty(step.shape, dtype=step.dtype)
             _native.call(
                 f"lsq_backward_{_native.SUFFIX[grad.dtype]}",
-                *(x, _like(grad, x), grad_x, rows, cols, step.contiguous(), sums),
+                *(x, _like(grad, x), grad_x, rows, cols, step.contiguous(), step_grad),
                 *(*_grid_arguments(grid), _native.threads_for(x.numel())),
             )
-            step_grad = sums.reshape(step.shape).to(step.dtype)
         else:
+            step = step.clamp_min(MIN_STEP)
             wide = torch.promote_types(x.dtype, torch.float32)  # a bfloat16 quotient errs by a third of a level
             v = x.to(wide) / per_row(step, x).to(wide)
             inside = (v > grid.low) & (v < grid.high)
@@ -234,56 +273,72 @@ def ltq_encode(x: Tensor, bin_widths: Tensor, input_scale: Tensor) -> Tensor:
 class _LTQ(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, bin_widths: Tensor, input_scale: Tensor, output_scale: Tensor) -> Tensor:
-        a, u = bin_widths.clamp_min(MIN_BIN_WIDTH), input_scale.clamp_min(MIN_STEP)
-        edges, centres = ltq_edges(a)
-        n = a.numel()
-        unit = output_scale.clamp_min(MIN_STEP) * (2 / n)
-        if _native.usable(x, a, u, unit):
-            x = _dense(x, u)
+        if _native.usable(x, bin_widths, input_scale, output_scale):
+            x, bin_widths = _dense(x), bin_widths.contiguous()
             out = torch.empty_like(x)
             _native.call(
                 f"ltq_forward_{_native.SUFFIX[x.dtype]}",
-                *(x, out, x.numel(), float(u), float(unit), centres, n, _native.threads_for(x.numel())),
+                *(x, out, x.numel(), bin_widths, bin_widths.numel(), input_scale, output_scale),
+                _native.threads_for(x.numel()),
             )
         else:
+            _, centres, u, unit = _ltq_clamped(bin_widths, input_scale, output_scale)[1:]
             codes = _bins(_scaled(x, u, centres), centres)
             out = torch.where(torch.isnan(x), x, (unit * codes.to(unit.dtype)).to(x.dtype))
-        ctx.save_for_backward(x, a, u, unit, edges, centres)
+        ctx.save_for_backward(x, bin_widths, input_scale, output_scale)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, a, u, unit, edges, centres = ctx.saved_tensors
-        n = a.numel()
-        slopes = u * unit / a  # d out / dx in bins 1 ... n
-        if _native.usable(grad, x, a, u, unit):
-            grad_x, sums = torch.empty_like(x), torch.empty(2 * n + 1, dtype=torch.float64)
-            _native.call(
-                f"ltq_backward_{_native.SUFFIX[x.dtype]}",
-                *(x, _like(grad, x), grad_x, x.numel(), float(u), edges, centres, slopes, n, sums),
-                _native.threads_for(x.numel()),
-            )
-            bin_g, bin_gx, code_sum = sums[:n], sums[n:-1], sums[-1]
-        else:
-            z = _scaled(x, u, edges)
-            bins = _bins(z, edges)  # 0: at or below 0; n + 1: above the last edge
-            slope_of_bin = torch.cat([slopes.new_zeros(1), slopes, slopes.new_zeros(1)])
-            grad_x = (grad * slope_of_bin[bins]).to(x.dtype)
-            wide = grad.to(torch.promote_types(grad.dtype, torch.float32))
-            flat, zeros = bins.flatten(), wide.new_zeros(n + 2)
-            bin_g = zeros.index_add(0, flat, wide.flatten())[1:-1]
-            bin_gx = zeros.index_add(0, flat, (wide * x).flatten())[1:-1]
-            code_sum = (wide * _bins(z, centres)).sum()
-        # On bin i the ramp is unit * (i - 1 + (u x - T_{i-1}) / a_i): its own width scales it, earlier widths shift it.
-        a_, u_, unit_ = a.to(bin_g.dtype), u.to(bin_g.dtype), unit.to(bin_g.dtype)
-        inner = u_ * bin_gx - edges[:-1].to(bin_g.dtype) * bin_g  # sum of g (z - T_{i-1}) per bin
-        shift = bin_g / a_
-        later = shift.flip(0).cumsum(0).flip(0) - shift
-        width_grad = -unit_ * (inner / a_**2 + later)
-        input_grad = unit_ * (bin_gx / a_).sum()
-        output_grad = code_sum * (2 / n)
-        return grad_x, width_grad.to(a.dtype), input_grad.to(u.dtype), output_grad.to(unit.dtype)
+        x, *parameters = ctx.saved_tensors
+        if not _native.usable(grad, x, *parameters):
+            return _ltq_backward(x, grad, *parameters)
+        grad_x, *gradients = (torch.empty_like(t) for t in (x, *parameters))
+        _native.call(
+            f"ltq_backward_{_native.SUFFIX[x.dtype]}",
+            *(x, _like(grad, x), grad_x, x.numel(), parameters[0], parameters[0].numel(), *parameters[1:]),
+            *(*gradients, _native.threads_for(x.numel())),
+        )
+        return grad_x, *gradients
+
+
+def _ltq_clamped(bin_widths: Tensor, input_scale: Tensor, output_scale: Tensor) -> tuple[Tensor, ...]:
+    """Widths a, their edges and centres, u, and the unit ``v delta``: the distance between levels."""
+    a, u = bin_widths.clamp_min(MIN_BIN_WIDTH), input_scale.clamp_min(MIN_STEP)
+    return a, *ltq_edges(a), u, output_scale.clamp_min(MIN_STEP) * (2 / a.numel())
+
+
+def _sums_per_bin(bins: Tensor, count: int, *values: Tensor) -> list[Tensor]:
+    """Per tensor of ``values`` its sum over each of ``count`` bins; ``bins`` (int32) has their shape.
+
+    Each bin has many partial sums: additions to a single address queue up on a GPU, and lose digits in float32.
+    """
+    elements = bins.numel()
+    slots = max(1, min(SLOTS, elements // 16))
+    where = bins.flatten() + count * (torch.arange(elements, dtype=torch.int32, device=bins.device) % slots)
+    return [v.new_zeros(slots * count).index_add(0, where, v.flatten()).view(slots, count).sum(0) for v in values]
+
+
+def _ltq_backward(x: Tensor, grad: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
+    a, edges, centres, u, unit = _ltq_clamped(*parameters)
+    n, z = a.numel(), _scaled(x, u, edges)
+    slopes = u * unit / a  # d out / dx in bins 1 ... n
+    bins = _bins(z, edges)  # 0: at or below 0; n + 1: above the last edge
+    slope_of_bin = torch.cat([slopes.new_zeros(1), slopes, slopes.new_zeros(1)])
+    grad_x = (grad * slope_of_bin[bins]).to(x.dtype)
+    wide = grad.to(torch.promote_types(grad.dtype, torch.float32))
+    bin_g, bin_gx = (sums[1:-1] for sums in _sums_per_bin(bins, n + 2, wide, wide * x))
+    code_sum = (wide * _bins(z, centres)).sum()
+    # On bin i the ramp is unit * (i - 1 + (u x - T_{i-1}) / a_i): its own width scales it, earlier widths shift it.
+    a_, u_, unit_ = a.to(bin_g.dtype), u.to(bin_g.dtype), unit.to(bin_g.dtype)
+    inner = u_ * bin_gx - edges[:-1].to(bin_g.dtype) * bin_g  # sum of g (z - T_{i-1}) per bin
+    shift = bin_g / a_
+    later = shift.flip(0).cumsum(0).flip(0) - shift
+    width_grad = -unit_ * (inner / a_**2 + later)
+    input_grad = unit_ * (bin_gx / a_).sum()
+    output_grad = code_sum * (2 / n)
+    return grad_x, width_grad.to(a.dtype), input_grad.to(u.dtype), output_grad.to(unit.dtype)
 
 
 def ltq_gste(x: Tensor, bin_widths: Tensor, input_scale: Tensor, output_scale: Tensor) -> Tensor:

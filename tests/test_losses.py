@@ -6,6 +6,7 @@ import torch
 from torch.autograd import gradcheck
 
 from aoqlab import AOQ, dampening_nagel, dampening_norm, soft_cross_entropy
+from aoqlab.losses import oscillation_penalty, with_gradient
 
 
 def normal(*shape, seed=0, **kwargs):
@@ -163,3 +164,56 @@ def test_soft_cross_entropy_survives_large_logits():
 def test_soft_cross_entropy_refuses_to_broadcast():
     with pytest.raises(ValueError, match=r"logits differ in shape: \(2, 3\) and \(1, 3\)"):
         soft_cross_entropy(torch.ones(2, 3), torch.ones(1, 3))
+
+
+def test_the_oscillation_penalty_by_hand():
+    w = torch.tensor([-0.1, 0.4, 0.6], requires_grad=True)
+    quantized = torch.tensor([0.0, 0.0, 1.0])
+    loss = oscillation_penalty(w, quantized)
+    loss.backward()
+    assert loss.item() == pytest.approx(-0.01 - 0.16 + 0.64)
+    torch.testing.assert_close(w.grad, torch.tensor([0.2, -0.8, 0.8]))
+
+
+def test_the_oscillation_penalty_is_that_of_a_straight_through_level():
+    w, quantized = normal(40, requires_grad=True), normal(40, seed=1)
+    through = quantized + w - w.detach()
+    (expected,) = torch.autograd.grad((through.square() - w.square()).sum(), w)
+    (got,) = torch.autograd.grad(oscillation_penalty(w, quantized), w)
+    torch.testing.assert_close(got, expected, rtol=1e-14, atol=1e-14)
+
+
+def test_the_oscillation_penalty_pushes_weights_over_their_threshold():
+    w = torch.tensor([0.3, 0.8], requires_grad=True)  # levels 0 and 1, threshold at 1/2
+    crossed = torch.zeros(2, dtype=torch.bool)
+    for _ in range(40):
+        quantized = (w.detach() >= 0.5).float()
+        oscillation_penalty(w, quantized).backward()
+        with torch.no_grad():
+            w -= 0.05 * w.grad
+            w.grad = None
+        crossed |= (w.detach() >= 0.5).float() != quantized
+    assert crossed.all() and bool(((w - 0.5).abs() < 0.2).all())
+
+
+def test_the_oscillation_penalty_refuses_to_broadcast():
+    with pytest.raises(ValueError, match=r"quantized weights of shape \(3,\) do not fit weights of shape \(2, 3\)"):
+        oscillation_penalty(torch.ones(2, 3), torch.ones(3))
+
+
+def test_a_loss_with_a_given_gradient_has_it():
+    layers = [normal(2, 3, requires_grad=True), normal(4, seed=1, requires_grad=True)]
+    slopes = [normal(2, 3, seed=2), normal(4, seed=3)]
+    loss = with_gradient(torch.tensor(5.0, dtype=torch.float64), layers, slopes)
+    (3 * loss).backward()
+    assert loss.item() == 5.0
+    for w, slope in zip(layers, slopes, strict=True):
+        torch.testing.assert_close(w.grad, 3 * slope, rtol=0, atol=0)
+
+
+def test_the_published_norm_in_bfloat16_and_without_gradients():
+    w, c = torch.tensor([3.0, 1.0], dtype=torch.bfloat16), torch.tensor([0.0, 5.0], dtype=torch.bfloat16)
+    assert dampening_norm([w], [c]).item() == 5.0 and not dampening_norm([w], [c]).requires_grad
+    w.requires_grad_()
+    dampening_norm([w], [c]).backward()
+    assert w.grad.dtype == torch.bfloat16

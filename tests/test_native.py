@@ -1,5 +1,6 @@
 import ctypes
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -159,6 +160,31 @@ def test_small_tensors_take_one_thread(threads):
     threads(4)
     found = [_native.threads_for(n) for n in (0, 1, 2 * _native.GRAIN - 1, 3 * _native.GRAIN, 10**9)]
     assert found == [1, 1, 1, 3, 4]
+
+
+FAULTS = """
+import resource, torch
+from aoqlab import _native
+kept = _native.keep_memory()
+for _ in range(20):  # the C library needs a few before the holes fit
+    torch.ones(4_000_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    torch.ones(4_000_000)
+print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only GNU's C library can be told to")
+def test_kept_memory_is_used_again_without_page_faults():
+    command = [sys.executable, "-c", FAULTS]
+    kept, faults = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout.split()
+    assert kept == "True" and int(faults) < 1000  # 20 times 3,907 pages without
+
+
+def test_where_the_c_library_cannot_be_told_nothing_happens(monkeypatch):
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    assert _native.keep_memory() is False
 
 
 EXERCISE = """

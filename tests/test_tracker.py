@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aoqlab import OscillationTracker
-from aoqlab.tracker import STATISTICS, bytes_per_weight
+from aoqlab.tracker import STATISTICS, bytes_per_weight, counting, eager
+from aoqlab.tracker.eager import count_all
 
 BITS = range(2, 9)
 LAYERS = {"first": (2, 3, 2), "scalar": (1,), "last": (7,)}
@@ -242,6 +243,15 @@ def test_native_and_eager_end_with_the_same_bytes(bits, kernels, without_kernels
     assert same_state(native, eager)
 
 
+@pytest.mark.parametrize("bits", BITS)
+def test_counting_without_looking_which_weights_moved_ends_with_the_same_bytes(bits, without_kernels, monkeypatch):
+    codes = walk(size_of(LAYERS), bits, 50, seed=1)
+    with without_kernels():
+        sparse = fed(bits, codes, record_every=7)
+        monkeypatch.setattr(counting, "count_moved", count_all)  # as on a GPU
+        assert same_state(sparse, fed(bits, codes, record_every=7))
+
+
 @pytest.mark.parametrize("bits", [2, 6])
 def test_the_number_of_threads_changes_nothing(bits, threads, kernels):
     layers = {"a": (100_001,), "b": (1,), "c": (99_999,), "d": (70_000,)}
@@ -281,6 +291,24 @@ def test_configurations_can_be_left_out():
     tracker = feed(OscillationTracker((3,), 2, count_configurations=False), walk(3, 2, 5))
     assert "distinct_configurations" not in tracker.summary()
     assert "distinct_configurations" not in tracker.to_frame() and not len(tracker._configurations)
+
+
+@pytest.mark.parametrize("bits", [2, 5])
+def test_without_configurations_nothing_is_hashed_and_all_else_counts_the_same(
+    bits, path, without_kernels, monkeypatch
+):
+    codes = walk(size_of(LAYERS), bits, 30)
+    with_them, without = (fed(bits, codes, record_every=7, count_configurations=c) for c in (True, False))
+    a, b = with_them.state_dict(), without.state_dict()
+    hashes = {"_hash", "_configurations"}
+    assert all(torch.equal(a[k], b[k]) for k in a.keys() - hashes) and a.keys() == b.keys()
+    assert a["_hash"].all() and not b["_hash"].any()
+    with without_kernels():
+        monkeypatch.setattr(eager, "splitmix", lambda z: pytest.fail("hashed"))
+        monkeypatch.setattr(counting, "splitmix", lambda z: pytest.fail("hashed"))
+        assert same_state(without, fed(bits, codes, record_every=7, count_configurations=False))
+        monkeypatch.setattr(counting, "count_moved", count_all)
+        assert same_state(without, fed(bits, codes, record_every=7, count_configurations=False))
 
 
 # ---- history ---------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <thread>
+#include <type_traits>
 #include <vector>
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -65,11 +66,12 @@ struct Blocks {
   int64_t row(int64_t b) const { return b / per_row; }
   int64_t begin(int64_t b) const { return row(b) * cols + (b % per_row) * BLOCK; }
   int64_t end(int64_t b) const { return std::min(begin(b) + BLOCK, (row(b) + 1) * cols); }
-  void sum(const std::vector<double>& partial, double* out) const {
+  template <class T>
+  void sum(const std::vector<double>& partial, T* out) const {
     for (int64_t r = 0; r < rows; ++r) {
       double total = 0;
       for (int64_t i = 0; i < per_row; ++i) total += partial[size_t(r * per_row + i)];
-      out[r] = total;
+      out[r] = T(total);
     }
   }
 };
@@ -79,15 +81,27 @@ struct Grid {  // see aoqlab.grids.UniformGrid
   int64_t low, high;
 };
 
-// Position k on the grid: an estimate by division, made exact by comparing with the two neighbouring thresholds.
+// Position k on the grid: an estimate of x / step, made exact by comparing with the two neighbouring thresholds.
 template <class T>
-inline T position(T x, T step, T toff, T low, T high) {
-  T k = std::floor(x / step - toff);
+inline T position_near(T estimate, T x, T step, T toff, T low, T high) {
+  T k = std::floor(estimate - toff);
   k = k > low ? k : low;  // NaN goes to low
   k = k < high ? k : high;
   k += (k < high && x >= step * (k + (1 + toff))) ? T(1) : T(0);
   k -= (k > low && x < step * (k + toff)) ? T(1) : T(0);
   return k;
+}
+
+template <class T>
+inline T position(T x, T step, T toff, T low, T high) {
+  return position_near(x / step, x, step, toff, low, high);
+}
+
+constexpr double MIN_STEP = 1e-12;  // aoqlab.ste.MIN_STEP
+
+template <class T>
+inline T usable_step(T step) {
+  return step < T(MIN_STEP) ? T(MIN_STEP) : step;  // NaN stays NaN
 }
 
 // LANES-wide partial sums let the compiler vectorise a reduction without reordering licences.

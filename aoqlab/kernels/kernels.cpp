@@ -3,6 +3,7 @@
 // against. No value that is compared with a threshold has the form a * b + c, so contraction into fused multiply-adds
 // leaves codes and fake-quantized values bit for bit equal to Torch's.
 
+#include "ltq.hpp"
 #include "quantizers.hpp"
 #include "toy.hpp"
 #include "tracker.hpp"
@@ -11,26 +12,28 @@ extern "C" void use_gomp(Gomp parallel) { gomp = parallel; }
 
 #define AOQLAB_QUANTIZERS(T, S)                                                                                        \
   extern "C" void uniform_forward_##S(const T* x, T* out, uint8_t* codes, int64_t rows, int64_t cols, const T* tstep,  \
-                                      const T* lstep, double toff, double loff, int64_t low, int64_t high,             \
-                                      int64_t threads) {                                                                   \
-    uniform_forward<T>(x, out, codes, rows, cols, tstep, lstep, Grid{toff, loff, low, high}, threads);                 \
+                                      int64_t tstride, const T* lstep, int64_t lstride, double toff, double loff,      \
+                                      int64_t low, int64_t high, int64_t threads) {                                    \
+    uniform_forward<T>(x, out, codes, rows, cols, tstep, tstride, lstep, lstride, Grid{toff, loff, low, high}, threads);\
   }                                                                                                                    \
-  extern "C" void aoq_backward_##S(const uint8_t* codes, const T* grad, int64_t rows, int64_t cols, double* level_sum, \
-                                   double toff, double loff, int64_t low, int64_t high, int64_t threads) {                 \
-    aoq_backward<T>(codes, grad, rows, cols, level_sum, Grid{toff, loff, low, high}, threads);                         \
+  extern "C" void aoq_backward_##S(const uint8_t* codes, const T* grad, int64_t rows, int64_t cols, T* level_grad,     \
+                                   double toff, double loff, int64_t low, int64_t high, int64_t threads) {             \
+    aoq_backward<T>(codes, grad, rows, cols, level_grad, Grid{toff, loff, low, high}, threads);                        \
   }                                                                                                                    \
   extern "C" void lsq_backward_##S(const T* x, const T* grad, T* grad_x, int64_t rows, int64_t cols, const T* step,    \
-                                   double* step_sum, double toff, double loff, int64_t low, int64_t high,              \
-                                   int64_t threads) {                                                                      \
-    lsq_backward<T>(x, grad, grad_x, rows, cols, step, step_sum, Grid{toff, loff, low, high}, threads);                \
+                                   T* step_grad, double toff, double loff, int64_t low, int64_t high,                  \
+                                   int64_t threads) {                                                                  \
+    lsq_backward<T>(x, grad, grad_x, rows, cols, step, step_grad, Grid{toff, loff, low, high}, threads);               \
   }                                                                                                                    \
-  extern "C" void ltq_forward_##S(const T* x, T* out, int64_t size, double u, double unit, const T* centres,           \
-                                  int64_t n, int64_t threads) {                                                            \
-    ltq_forward<T>(x, out, size, T(u), T(unit), centres, n, threads);                                                  \
+  extern "C" void ltq_forward_##S(const T* x, T* out, int64_t size, const T* widths, int64_t n, const T* input_scale,  \
+                                  const T* output_scale, int64_t threads) {                                            \
+    ltq_forward<T>(x, out, size, widths, n, input_scale, output_scale, threads);                                       \
   }                                                                                                                    \
-  extern "C" void ltq_backward_##S(const T* x, const T* grad, T* grad_x, int64_t size, double u, const T* edges,       \
-                                   const T* centres, const T* slopes, int64_t n, double* sums, int64_t threads) {          \
-    ltq_backward<T>(x, grad, grad_x, size, T(u), edges, centres, slopes, n, sums, threads);                            \
+  extern "C" void ltq_backward_##S(const T* x, const T* grad, T* grad_x, int64_t size, const T* widths, int64_t n,     \
+                                   const T* input_scale, const T* output_scale, T* width_grad, T* input_grad,          \
+                                   T* output_grad, int64_t threads) {                                                  \
+    ltq_backward<T>(x, grad, grad_x, size, widths, n, input_scale, output_scale, width_grad, input_grad, output_grad,  \
+                    threads);                                                                                          \
   }
 
 AOQLAB_QUANTIZERS(float, f32)

@@ -153,8 +153,6 @@ void adam_chunk(T* __restrict w, T* __restrict m, T* __restrict v, const T* __re
   }
 }
 
-constexpr double MIN_STEP = 1e-12;  // aoqlab.ste.MIN_STEP
-
 // Runs first_run, first_run + stride, ... over `steps` steps. Runs never meet, so threads need no barrier; all runs of a
 // thread share each chunk of the inputs while it is in cache.
 template <class T>

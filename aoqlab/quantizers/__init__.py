@@ -2,5 +2,8 @@
 
 from .aoq import AOQ as AOQ
 from .base import Quantizer as Quantizer
+from .freezing import Freezing as Freezing
 from .lsq import LSQ as LSQ
 from .ltq import LTQ as LTQ
+from .shifted import Shifted as Shifted
+from .statsq import StatsQ as StatsQ

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..grids import GridKind, UniformGrid
 from ..schedule import StageState
 from ..ste import MIN_STEP, aoq_ste, decode, encode
-from .base import Quantizer, check_rows, refuse_nan, spread_of
+from .base import Quantizer, check_rows, decode_ste, refuse_nan, spread_of
 
 
 class AOQ(Quantizer):
@@ -22,15 +22,23 @@ class AOQ(Quantizer):
 
     :meth:`init_from` sets both intervals to ``sigma / 2^(b-2)``, sigma being the standard deviation of the weights (of
     each output channel with ``per_channel=True``). Until then they are 1. The gradient to the weights is 1 everywhere,
-    also outside the grid. Raises ``ValueError`` for bits outside 2 to 8. Source: Xie et al., ICCV 2025.
+    also outside the grid.
+
+    ``coupled=True`` is the ablation without decoupling: thresholds stand at ``shrink * s_le * k``, so that they follow
+    the learned level interval, while all gradients stay as above (``threshold_interval`` keeps its start, unused).
+
+    Raises ``ValueError`` for bits outside 2 to 8. Source: Xie et al., ICCV 2025.
     """
 
     per_channel_state = ("threshold_interval", "level_interval")
     threshold_interval: Tensor
     shrink: Tensor
 
-    def __init__(self, bits: int, grid: GridKind = "mid-rise", per_channel: bool = False) -> None:
+    def __init__(
+        self, bits: int, grid: GridKind = "mid-rise", per_channel: bool = False, coupled: bool = False
+    ) -> None:
         super().__init__(bits)
+        self.coupled = coupled
         self.grid = UniformGrid(self.bits, grid)
         self.per_channel = per_channel
         unit = torch.ones(1) if per_channel else torch.tensor(1.0)
@@ -58,8 +66,8 @@ class AOQ(Quantizer):
 
     @property
     def threshold_step(self) -> Tensor:
-        """``shrink * s_th``, the distance between thresholds."""
-        return self.shrink * self.threshold_interval
+        """``shrink * s_th``, the distance between thresholds (``shrink * s_le`` where coupled)."""
+        return self.shrink * (self.level_interval.detach() if self.coupled else self.threshold_interval)
 
     @property
     def level_step(self) -> Tensor:
@@ -78,12 +86,18 @@ class AOQ(Quantizer):
     def decode(self, codes: Tensor) -> Tensor:
         return decode(codes, self.level_step, self.grid)
 
+    @torch.no_grad()
     def bin_centres(self, x: Tensor) -> Tensor:
         """The middle of the bin each value falls in, ``shrink * s_th * (k + 1/2)``: where dampening pulls it."""
-        return decode(self.encode(x), self.threshold_step, self.grid)
+        step = self.threshold_step
+        return aoq_ste(x, step, step.clone(), self.grid)  # Dynamo refuses one tensor given twice
+
+    def decode_learned(self, codes: Tensor) -> Tensor:
+        return decode_ste(codes, self.level_step, self.grid)
 
     def forward(self, x: Tensor) -> Tensor:
         return aoq_ste(x, self.threshold_step, self.level_step, self.grid)
 
     def extra_repr(self) -> str:
-        return f"bits={self.bits}, grid={self.grid.kind!r}, per_channel={self.per_channel}"
+        coupled = ", coupled=True" if self.coupled else ""
+        return f"bits={self.bits}, grid={self.grid.kind!r}, per_channel={self.per_channel}{coupled}"

@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from ..grids import check_bits, check_finite
+from ..grids import UniformGrid, check_bits, check_finite
+from ..ste import decode
 
 
 class Quantizer(nn.Module):
@@ -19,6 +21,9 @@ class Quantizer(nn.Module):
 
     per_channel_state: tuple[str, ...] = ()
     """Names of parameters and buffers of shape (C,) when per-channel; loading a checkpoint sets C."""
+
+    per_weight_state: tuple[str, ...] = ()
+    """Names of buffers shaped like the weights, empty until they are known; loading a checkpoint sets the shape."""
 
     def __init__(self, bits: int) -> None:
         super().__init__()
@@ -43,6 +48,10 @@ class Quantizer(nn.Module):
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:
         """The level of every code."""
+
+    @abstractmethod
+    def decode_learned(self, codes: Tensor) -> Tensor:
+        """As :meth:`decode`, but with its gradient to the parameters: ``d/dstep = k + level_offset`` and the like."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -84,6 +93,10 @@ class Quantizer(nn.Module):
                     "per_channel differs"
                 )
                 return
+        for name in self.per_weight_state:
+            value = state_dict.get(prefix + name)
+            if isinstance(value, Tensor) and not getattr(self, name).numel():
+                self._set(name, value)
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
@@ -101,6 +114,49 @@ def refuse_nan(x: Tensor) -> Tensor:
         if bad:
             raise ValueError(f"cannot encode {bad} NaN values out of {x.numel()}; the training has probably diverged")
     return x
+
+
+SUM_BLOCK = 8192
+
+
+def steady_sum(x: Tensor) -> Tensor:
+    """Sum of all elements, in float32 or wider, that does not depend on the number of CPU threads.
+
+    Torch splits one long sum between its threads, but gives each row of many to a single one.
+    """
+    wide = torch.promote_types(x.dtype, torch.float32)
+    if x.device.type != "cpu":
+        return x.sum(dtype=wide)
+    if x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last):
+        x = x.permute(0, 2, 3, 1)  # dense in this order: nothing is copied
+    flat = x.reshape(-1)
+    whole = flat.numel() // SUM_BLOCK * SUM_BLOCK
+    return flat[:whole].view(-1, SUM_BLOCK).sum(1, dtype=wide).sum() + flat[whole:].sum(dtype=wide)
+
+
+class _Decode(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, codes: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float) -> Tensor:
+        ctx.save_for_backward(codes)
+        ctx.per_channel, ctx.dtype, ctx.scale = step.ndim > 0, step.dtype, gradient_scale
+        ctx.lowest = grid.low + grid.level_offset
+        return decode(codes, step, grid)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        (codes,) = ctx.saved_tensors
+        terms = grad * (codes.to(grad.dtype) + ctx.lowest)
+        sums = terms.unsqueeze(-1).flatten(1).sum(1) if ctx.per_channel else steady_sum(terms)
+        return None, (ctx.scale * sums).to(ctx.dtype), None, None
+
+
+def decode_ste(codes: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float = 1.0) -> Tensor:
+    """Levels of codes, ``step * (k + level_offset)``, with ``d/dstep = k + level_offset`` times ``gradient_scale``.
+
+    codes: any shape; step: shape (), or (C,) for codes of shape (C, ...).
+    """
+    return _Decode.apply(codes, step, grid, gradient_scale)
 
 
 def check_rows(x: Tensor, per_channel: bool) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..grids import UniformGrid
 from ..ste import MIN_STEP, decode, encode, lsq_ste
-from .base import Quantizer, check_rows, refuse_nan, spread_of
+from .base import Quantizer, check_rows, decode_ste, refuse_nan, spread_of
 
 
 class LSQ(Quantizer):
@@ -17,18 +17,31 @@ class LSQ(Quantizer):
 
     Signed: ``Q_N = 2^(b-1)``, ``Q_P = 2^(b-1) - 1``; unsigned (activations): ``Q_N = 0``, ``Q_P = 2^b - 1``. A value
     half-way between two levels takes the upper one. :meth:`init_from` sets ``s = 2 mean|w| / sqrt(Q_P)``; until then it
-    is 1. ``ds`` is multiplied by ``1 / sqrt(N Q_P)``, N being the number of elements that share the step, unless
-    ``scale_gradient=False`` (as in the published code of AOQ). ``s`` has shape (), or (C,) with ``per_channel=True``.
-    Source: Esser et al., ICLR 2020.
+    is 1. ``s`` has shape (), or (C,) with ``per_channel=True``.
+
+    ``ds`` is multiplied by ``1 / sqrt(N Q_P)`` unless ``scale_gradient=False`` (as in the published code of AOQ). N is
+    the number of elements that share the step; with ``batched=True`` (activations) the first dimension is a batch and
+    does not count, so that N is the number of features of one sample and no gradient depends on how a batch is shared
+    between processes. Raises ``ValueError`` where both ``per_channel`` and ``batched`` claim the first dimension.
+    Source: Esser et al., ICLR 2020, section 2.2.
     """
 
     per_channel_state = ("step",)
 
-    def __init__(self, bits: int, signed: bool = True, per_channel: bool = False, scale_gradient: bool = True) -> None:
+    def __init__(
+        self,
+        bits: int,
+        signed: bool = True,
+        per_channel: bool = False,
+        scale_gradient: bool = True,
+        batched: bool = False,
+    ) -> None:
         super().__init__(bits)
+        if per_channel and batched:
+            raise ValueError("the first dimension is either channels or a batch; give per_channel or batched, not both")
         self.grid = UniformGrid(self.bits, "mid-tread", signed)
         self.per_channel = per_channel
-        self.scale_gradient = scale_gradient
+        self.scale_gradient, self.batched = scale_gradient, batched
         self.step = nn.Parameter(torch.ones(1) if per_channel else torch.tensor(1.0))
 
     @torch.no_grad()
@@ -37,6 +50,12 @@ class LSQ(Quantizer):
         size = x.abs().to(torch.promote_types(x.dtype, torch.float32))
         mean = size.flatten(1).mean(1) if self.per_channel and x.ndim > 1 else size if self.per_channel else size.mean()
         self._set("step", spread_of(x, 2 * mean / math.sqrt(self.grid.high), "2 mean|x| / sqrt(Q_P)", MIN_STEP))
+        return self
+
+    @torch.no_grad()
+    def init_range(self, width: Tensor) -> LSQ:
+        """Spread the levels of an unsigned quantizer evenly over ``[0, width]``; width: shape (), units of x."""
+        self._set("step", width / self.grid.high)
         return self
 
     def thresholds(self) -> Tensor:
@@ -51,10 +70,18 @@ class LSQ(Quantizer):
     def decode(self, codes: Tensor) -> Tensor:
         return decode(codes, self.step, self.grid)
 
+    def decode_learned(self, codes: Tensor) -> Tensor:
+        return decode_ste(codes, self.step, self.grid, self._gradient_scale(codes))
+
     def forward(self, x: Tensor) -> Tensor:
-        sharing = x.numel() // self.step.numel()
-        scale = 1 / math.sqrt(max(1, sharing) * self.grid.high) if self.scale_gradient else 1.0
-        return lsq_ste(x, self.step, self.grid, scale)
+        return lsq_ste(x, self.step, self.grid, self._gradient_scale(x))
+
+    def _gradient_scale(self, x: Tensor) -> float:
+        if not self.scale_gradient:
+            return 1.0
+        sharing = math.prod(x.shape[1:]) if self.batched else x.numel() // self.step.numel()
+        return 1 / math.sqrt(max(1, sharing) * self.grid.high)
 
     def extra_repr(self) -> str:
-        return f"bits={self.bits}, signed={self.grid.signed}, per_channel={self.per_channel}"
+        batched = ", batched=True" if self.batched else ""
+        return f"bits={self.bits}, signed={self.grid.signed}, per_channel={self.per_channel}{batched}"

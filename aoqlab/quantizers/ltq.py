@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..grids import UniformGrid
 from ..ste import MIN_BIN_WIDTH, MIN_STEP, ltq_edges, ltq_encode, ltq_gste
-from .base import Quantizer, refuse_nan
+from .base import Quantizer, decode_ste, refuse_nan
 
 
 class LTQ(Quantizer):
@@ -33,6 +34,14 @@ class LTQ(Quantizer):
         self.output_scale.fill_(2.0)
         return self
 
+    @torch.no_grad()
+    def init_range(self, width: Tensor) -> LTQ:
+        """Equal bins over ``[0, width]`` and levels evenly over the same: ``u = 2 / width``, ``v = width / 2``."""
+        self.bin_widths.fill_(2 / self.bin_widths.numel())
+        self._set("input_scale", 2 / width)
+        self._set("output_scale", width / 2)
+        return self
+
     def thresholds(self) -> Tensor:
         widths = self.bin_widths.detach().clamp_min(MIN_BIN_WIDTH)
         return ltq_edges(widths)[1] / self.input_scale.detach().clamp_min(MIN_STEP)
@@ -46,6 +55,10 @@ class LTQ(Quantizer):
     def decode(self, codes: Tensor) -> Tensor:
         unit = self.output_scale.detach().clamp_min(MIN_STEP) * (2 / self.bin_widths.numel())
         return unit * codes.to(unit.dtype)
+
+    def decode_learned(self, codes: Tensor) -> Tensor:
+        unit = self.output_scale * (2 / self.bin_widths.numel())
+        return decode_ste(codes, unit, UniformGrid(self.bits, "mid-tread", signed=False))
 
     def forward(self, x: Tensor) -> Tensor:
         return ltq_gste(x, self.bin_widths, self.input_scale, self.output_scale)

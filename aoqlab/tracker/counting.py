@@ -11,9 +11,7 @@ from torch import Tensor, nn
 
 from .. import _native
 from ..grids import check_bits
-
-MASK_BITS = 4
-"""Up to here the visited levels of a weight are an exact bit mask; above, the lowest and the highest level visited."""
+from .eager import MASK_BITS, count_all, count_moved, splitmix
 
 STATISTICS = (
     "weights",
@@ -35,20 +33,12 @@ SINGLE = "weight"
 """Name of the layer of a tracker made from one shape."""
 
 
-def _splitmix(z: Tensor) -> Tensor:
-    """The 64-bit mixer of the compiled kernel, in wrapping int64 arithmetic."""
-
-    def shift(v: Tensor, by: int) -> Tensor:  # logical, not arithmetic
-        return (v >> by) & ((1 << (64 - by)) - 1)
-
-    z = z + (0x9E3779B97F4A7C15 - (1 << 64))
-    z = (z ^ shift(z, 30)) * (0xBF58476D1CE4E5B9 - (1 << 64))
-    z = (z ^ shift(z, 27)) * (0x94D049BB133111EB - (1 << 64))
-    return z ^ shift(z, 31)
-
-
 class CodeCounter(nn.Module):
-    """State and updates of :class:`OscillationTracker`, which adds everything that reads it."""
+    """State and updates of :class:`OscillationTracker`, which adds everything that reads it.
+
+    ``_hash`` (L,) is the configuration now: the wrapping sum of a random number for each (weight, code). Without
+    ``count_configurations`` nothing hashes and it stays 0.
+    """
 
     steps: Tensor
     level_histogram: Tensor
@@ -185,11 +175,12 @@ class CodeCounter(nn.Module):
         else:
             self._lowest.copy_(flat)
             self._highest.copy_(flat)
-        layer = self._layer_of(torch.arange(flat.numel(), device=flat.device))
+        index = torch.arange(flat.numel(), device=flat.device)
+        layer = self._layer_of(index)
         ones = torch.ones_like(layer)
         self.level_histogram.view(-1).index_add_(0, layer * 2**self.bits + flat.long(), ones)
-        index = torch.arange(flat.numel(), device=flat.device)
-        self._hash.index_add_(0, layer, _splitmix(index * 256 + flat.long()))
+        if self.count_configurations:
+            self._hash.index_add_(0, layer, splitmix(index * 256 + flat.long()))
 
     def _layer_of(self, index: Tensor) -> Tensor:
         return torch.bucketize(index, self._offsets[1:], right=True)
@@ -200,48 +191,22 @@ class CodeCounter(nn.Module):
                 "tracker_update", flat.contiguous(), self._offsets, len(self._sizes), *self._native_state(),
                 _native.threads_for(flat.numel()),
             )  # fmt: skip
+        elif flat.device.type == "cpu":
+            count_moved(self, flat)
         else:
-            self._count_eager(flat)
+            count_all(self, flat)
         torch.maximum(self._hamming_max, self._hamming, out=self._hamming_max)
 
     def _native_state(self) -> tuple[object, ...]:
         masks = bool(self.bits <= MASK_BITS)
+        # The kernel hashes in any case, only the weights that moved.
+        hashes = self._hash if self.count_configurations else torch.zeros_like(self._hash)
         return (
             *(self._crossings, self._oscillations, self._frequency_bits, self._initial, self._current),
             *((self._visited, None, None) if masks else (None, self._lowest, self._highest)),
-            *(self.level_histogram, self.transitions, self._hamming, self._hash),
+            *(self.level_histogram, self.transitions, self._hamming, hashes),
             *(2**self.bits, self.momentum),
         )
-
-    def _count_eager(self, flat: Tensor) -> None:
-        """A handful of dense operations; everything else touches only the weights that moved."""
-        frequency = self._frequency_bits.view(torch.float32)
-        frequency.mul_(1 - torch.tensor(self.momentum, dtype=torch.float32).item())
-        index = (flat != self._current).nonzero().squeeze(1)
-        before, now = self._current[index].long(), flat[index].long()
-        delta = now - before
-        down = delta < 0
-        old = frequency[index]
-        oscillates = (self._crossings[index] > 0) & (torch.signbit(old) != down)
-        self._crossings[index] += delta.abs().int()
-        self._oscillations[index] += oscillates.int()
-        value = old.abs() + torch.where(oscillates, self.momentum, 0.0).to(torch.float32)
-        frequency[index] = torch.where(down, -value, value)
-        if self.bits <= MASK_BITS:
-            self._visited[index] |= (torch.ones_like(now, dtype=torch.int32) << now.int()).to(torch.int16)
-        else:
-            self._lowest[index] = torch.minimum(self._lowest[index], flat[index])
-            self._highest[index] = torch.maximum(self._highest[index], flat[index])
-        layer, levels = self._layer_of(index), 2**self.bits
-        ones = torch.ones_like(layer)
-        histogram = self.level_histogram.view(-1)
-        histogram.index_add_(0, layer * levels + before, -ones)
-        histogram.index_add_(0, layer * levels + now, ones)
-        self.transitions.view(-1).index_add_(0, (layer * levels + before) * levels + now, ones)
-        initial = self._initial[index].long()
-        self._hamming.index_add_(0, layer, (now != initial).long() - (before != initial).long())
-        self._hash.index_add_(0, layer, _splitmix(index * 256 + now) - _splitmix(index * 256 + before))
-        self._current[index] = flat[index]
 
     def _after_step(self) -> None:
         self._advance(1, self._hash)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from .._files import write_frame
-from .counting import MASK_BITS, SINGLE, STATISTICS, CodeCounter
+from .counting import SINGLE, STATISTICS, CodeCounter
+from .eager import MASK_BITS
 
 if TYPE_CHECKING:
     import pandas as pd

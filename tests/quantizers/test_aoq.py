@@ -216,3 +216,27 @@ def test_bin_centres_use_the_thresholds_and_forward_uses_the_levels():
 
 def test_the_representation_says_what_it_is():
     assert repr(AOQ(3, "mid-tread")) == "AOQ(bits=3, grid='mid-tread', per_channel=False)"
+
+
+def test_coupled_thresholds_follow_the_learned_levels(path):
+    quantizer = AOQ(2, coupled=True).double().init_from(normal(50))
+    quantizer.set_stage(ThreeStage()(0.5))
+    quantizer.level_interval.data.fill_(2.0)
+    assert torch.equal(quantizer.threshold_step, quantizer.level_step.detach())
+    assert not quantizer.threshold_step.requires_grad
+    x, grad, alpha = normal(200).mul(2).requires_grad_(), normal(200, seed=1), quantizer.shrink.item()
+    out = quantizer(x)
+    out.backward(grad)
+    values, x_grad, level_grad = by_hand(x.tolist(), grad.tolist(), 2.0, 2.0, alpha, 2, "mid-rise")
+    assert out.tolist() == values and x.grad.tolist() == x_grad
+    assert quantizer.level_interval.grad.item() == pytest.approx(level_grad, rel=1e-12)
+    assert torch.equal(quantizer.bin_centres(x), out)
+
+
+def test_coupled_and_not_are_the_same_before_levels_learn():
+    x = normal(60)
+    one, two = AOQ(3).double().init_from(x), AOQ(3, coupled=True).double().init_from(x)
+    for quantizer in (one, two):
+        quantizer.set_stage(ThreeStage()(0.15))
+    assert torch.equal(one(x), two(x)) and torch.equal(one.thresholds(), two.thresholds())
+    assert repr(two) == "AOQ(bits=3, grid='mid-rise', per_channel=False, coupled=True)"

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from aoqlab import AOQ, LSQ
+from aoqlab.quantizers import Shifted
 from aoqlab.ste import MIN_STEP
 
 CASES = [(bits, signed) for bits in range(2, 9) for signed in (True, False)]
@@ -110,6 +111,46 @@ def test_the_gradient_scale_counts_the_weights_of_a_channel():
     torch.testing.assert_close(gradients[0], gradients[1] / math.sqrt(25))
 
 
+@pytest.mark.parametrize(("bits", "signed"), CASES)
+@pytest.mark.parametrize("learned", [False, True], ids=["forward", "decode_learned"])
+def test_the_gradient_scale_of_a_batch_counts_the_features_of_one_sample(bits, signed, learned):
+    q_p = 2 ** (bits - 1) - 1 if signed else 2**bits - 1
+    x, gradients = normal(4, 5, 3, 3), []
+    for settings in ({"batched": True}, {"scale_gradient": False}):
+        quantizer = with_step(0.3, bits, signed=signed, **settings)
+        out = quantizer.decode_learned(quantizer.encode(x)) if learned else quantizer(x)
+        out.square().sum().backward()
+        gradients.append(quantizer.step.grad.item())
+    assert gradients[0] == pytest.approx(gradients[1] / math.sqrt(45 * q_p), rel=1e-12)
+
+
+@pytest.mark.parametrize("make", [lambda lsq: lsq, Shifted], ids=["plain", "shifted"])
+@pytest.mark.parametrize("shape", [(8, 6), (8, 3, 4, 4), (8,)])
+def test_the_mean_of_two_halves_gradients_is_that_of_the_whole_batch(make, shape, path):
+    quantizer, x = make(with_step(0.3, 3, signed=False, batched=True)).double(), normal(*shape)
+
+    def step_gradient(part):
+        loss = quantizer(part).square().flatten(1).sum(1).mean() if part.ndim > 1 else quantizer(part).square().mean()
+        return torch.autograd.grad(loss, [p for name, p in quantizer.named_parameters() if name.endswith("step")])[0]
+
+    halves = [step_gradient(part) for part in x.chunk(2)]
+    assert torch.stack(halves).mean().item() == pytest.approx(step_gradient(x).item(), rel=1e-12)
+    twice = step_gradient(torch.cat([x, x])).item()
+    assert twice == pytest.approx(step_gradient(x).item(), rel=1e-12) != 0
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (4, 0)])
+def test_a_batch_of_nothing_or_a_single_value_has_a_gradient_scale(shape):
+    quantizer = LSQ(2, batched=True)
+    quantizer(torch.ones(shape)).sum().backward()
+    assert torch.isfinite(quantizer.step.grad)
+
+
+def test_channels_and_batch_cannot_both_come_first():
+    with pytest.raises(ValueError, match="give per_channel or batched, not both"):
+        LSQ(2, per_channel=True, batched=True)
+
+
 @pytest.mark.parametrize("bits", range(2, 9))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
 def test_values_are_those_of_aoq_with_equal_intervals(bits, dtype, path):
@@ -148,3 +189,4 @@ def test_a_step_at_or_below_zero_acts_as_the_smallest_and_recovers(value, path):
 
 def test_the_representation_says_what_it_is():
     assert repr(LSQ(3, signed=False)) == "LSQ(bits=3, signed=False, per_channel=False)"
+    assert repr(LSQ(3, batched=True)) == "LSQ(bits=3, signed=True, per_channel=False, batched=True)"

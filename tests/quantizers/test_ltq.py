@@ -5,7 +5,7 @@ import torch
 from torch.autograd import gradcheck
 
 from aoqlab import LTQ
-from aoqlab.ste import MIN_BIN_WIDTH, ltq_gste
+from aoqlab.ste import MIN_BIN_WIDTH, _sums_per_bin, ltq_gste
 
 BITS = range(2, 9)
 
@@ -126,6 +126,32 @@ def test_gradients_are_those_of_the_ramp(bits, path):
     expected = torch.autograd.grad(ramp(x, a, u, quantizer.output_scale.detach()), (x, a, u), grad)
     for got, want in zip((x.grad, a.grad, u.grad), expected, strict=True):
         torch.testing.assert_close(got, want, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("bits", [2, 5])
+def test_sums_over_many_values_keep_the_digits_of_float32(bits, path):
+    # Each bin gets so many terms of about one size that a single float32 total would lose four of its digits.
+    exact, x, grad = uneven(bits), uniform(1_000_003, high=2.0).float(), uniform(1_000_003, seed=1, low=0.5).float()
+    gradients = []
+    for quantizer in (exact, uneven(bits, torch.float32)):
+        quantizer(x.to(quantizer.bin_widths.dtype)).backward(grad.to(quantizer.bin_widths.dtype))
+        gradients.append(torch.cat([p.grad.reshape(-1).double() for p in quantizer.parameters()]))
+    assert (gradients[1] - gradients[0]).abs().max() < 2e-6 * gradients[0].abs().max()
+
+
+@pytest.mark.parametrize("count", [1, 7, 8192, 10_001])
+def test_sums_per_bin_are_those_of_a_loop(count):
+    bins = torch.randint(0, 5, (count,), generator=torch.Generator().manual_seed(count), dtype=torch.int32)
+    values = uniform(count, low=-1.0), uniform(count, seed=1)
+    found = _sums_per_bin(bins, 5, *values)
+    for sums, of in zip(found, values, strict=True):
+        torch.testing.assert_close(sums, torch.stack([of[bins == i].sum() for i in range(5)]))
+
+
+def test_nothing_has_gradients_of_zero(path):
+    quantizer = LTQ(2)
+    quantizer(torch.empty(0, 3, requires_grad=True)).sum().backward()
+    assert all(not p.grad.any() for p in quantizer.parameters())
 
 
 def test_the_documented_example_holds(path):

@@ -1,0 +1,84 @@
+"""A learned shift that lets an unsigned quantizer take activations with negative values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from ..ste import MIN_STEP
+from .base import Quantizer, spread_of, steady_sum
+from .lsq import LSQ
+from .ltq import LTQ
+
+
+class _Add(torch.autograd.Function):
+    """``x + sign * shift``; the gradient to the shift is summed the same way whatever the number of threads."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, shift: Tensor, sign: int) -> Tensor:
+        ctx.sign, ctx.dtype = sign, shift.dtype
+        return x + shift if sign > 0 else x - shift
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        return grad, ctx.sign * steady_sum(grad).to(ctx.dtype) if ctx.needs_input_grad[1] else None, None
+
+
+class Shifted(Quantizer):
+    """An unsigned quantizer moved by a learned offset: ``q(x + z) - z``.
+
+    ``inner`` is q, ``LTQ(b)`` or ``LSQ(b, signed=False)``; ``shift`` is z, a parameter of shape (), in units of x, 0 at
+    the start. Thresholds and levels are those of q minus z. Gradients follow from those of q by the chain rule: with
+    ``q'`` the straight-through slope of q, ``d/dx = q'`` and ``d/dz = q' - 1``, which for LSQ is 0 inside the grid and
+    -1 outside, and the parameters of q get theirs at ``x + z``. Unlike the step of LSQ, z has no gradient scale.
+
+    :meth:`init_from` fits the grid to a batch: ``low = max(min x, mean - 3 std)``, ``high = min(max x, mean + 3 std)``,
+    ``z = -low``, and the levels of q evenly over ``[0, high - low]``. Raises ``TypeError`` for an ``inner`` of another
+    kind and ``ValueError`` for a signed or per-channel one.
+
+    Source: LSQ+ (Bhalgat et al., CVPR Workshops 2020), where the offset is ``beta = -z``. Chosen here: LTQ inside, and
+    the bounds of the start (LSQ+ minimises the squared error instead; 3 std is its rule for weights).
+    """
+
+    def __init__(self, inner: Quantizer) -> None:
+        if not isinstance(inner, (LSQ, LTQ)):
+            raise TypeError(f"Shifted needs LTQ or an unsigned LSQ inside, got {type(inner).__name__}")
+        if isinstance(inner, LSQ) and (inner.grid.signed or inner.per_channel):
+            raise ValueError(f"Shifted needs LSQ(signed=False, per_channel=False) inside, got {inner}")
+        super().__init__(inner.bits)
+        self.inner: LSQ | LTQ = inner
+        self.shift = nn.Parameter(torch.tensor(0.0))
+
+    @torch.no_grad()
+    def init_from(self, x: Tensor) -> Shifted:
+        wide = self._checked(x).to(torch.promote_types(x.dtype, torch.float32))
+        middle, spread = wide.mean(), 3 * wide.std(correction=0)
+        low, high = torch.maximum(wide.min(), middle - spread), torch.minimum(wide.max(), middle + spread)
+        n = 2**self.bits - 1
+        self.inner.init_range(n * spread_of(x, (high - low) / n, "range / (2^bits - 1)", MIN_STEP))
+        self._set("shift", -low)
+        return self
+
+    def thresholds(self) -> Tensor:
+        return self.inner.thresholds() - self.shift.detach()
+
+    def levels(self) -> Tensor:
+        return self.inner.levels() - self.shift.detach()
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.inner.encode(x + self.shift.detach())
+
+    def decode(self, codes: Tensor) -> Tensor:
+        return self.inner.decode(codes) - self.shift.detach()
+
+    def decode_learned(self, codes: Tensor) -> Tensor:
+        return _Add.apply(self.inner.decode_learned(codes), self.shift, -1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not x.is_floating_point():
+            return self.inner(x)  # which refuses it; with the shift it would become a float
+        return _Add.apply(self.inner(_Add.apply(x, self.shift, 1)), self.shift, -1)
