@@ -1,0 +1,116 @@
+"""Which layers of a network can be quantized, and why some are left alone."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils import parametrize
+
+Conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+Transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+Pooling = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+SHORTCUTS = ("downsample", "shortcut", "skip")
+"""How the networks of timm, torchvision and the published CIFAR checkpoints call the shortcut of a residual block."""
+
+
+def find_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Every convolution and linear layer (subclasses included) by name, in order of registration."""
+    return {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, *Conv, *Transposed))}
+
+
+def near_names(wanted: str, names: Iterable[str]) -> str:
+    """The names most like ``wanted``, for an error message."""
+    names = list(names)
+    stem = wanted.rstrip("*?.") or wanted
+    near = [n for n in names if stem in n][:4]
+    near += [n for n in difflib.get_close_matches(wanted, names, 4, 0.3) if n not in near]
+    return ", ".join(repr(n) for n in (near or names)[:5])
+
+
+def matching(patterns: Sequence[str], names: Collection[str]) -> dict[str, str]:
+    """Name -> the first shell pattern that matches it. Raises ``ValueError`` for a pattern that matches none."""
+    patterns = (patterns,) if isinstance(patterns, str) else patterns  # else its letters would be the patterns
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise ValueError(f"skip pattern {pattern!r} matches no layer; near names: {near_names(pattern, names)}")
+    return {name: p for p in reversed(patterns) for name in names if fnmatchcase(name, p)}
+
+
+def shortcut_convolutions(model: nn.Module) -> set[str]:
+    """Names of the 1x1 convolutions on the shortcuts of residual blocks.
+
+    A block is a module with a child of a name in ``SHORTCUTS``; the convolution there has kernel 1 and changes
+    channels, stride or (by pooling before it) size; beside it the block has convolutions that start with as many
+    channels as it takes and end with as many as it gives. So neither the stem of a stage nor the patch merging of Swin
+    is one.
+    """
+    found = set()
+    for block_name, block in model.named_modules():
+        for child_name in SHORTCUTS:
+            child = block._modules.get(child_name)
+            if child is None:
+                continue
+            inside = set(child.modules())
+            beside = [m for m in block.modules() if isinstance(m, Conv) and m not in inside]
+            pooled = any(isinstance(m, Pooling) for m in inside)
+            for name, m in child.named_modules():
+                if not isinstance(m, Conv) or any(k != 1 for k in m.kernel_size):
+                    continue
+                changes = pooled or m.in_channels != m.out_channels or any(s != 1 for s in m.stride)
+                starts = any(b.in_channels == m.in_channels for b in beside)
+                ends = any(b.out_channels == m.out_channels for b in beside)
+                if changes and starts and ends:
+                    found.add(".".join(part for part in (block_name, child_name, name) if part))
+    return found
+
+
+def first_and_last(model: nn.Module) -> dict[str, str]:
+    """Name -> reason for the first convolution and the last linear layer, in order of registration.
+
+    timm's models name theirs themselves (patch embedding and head of a transformer; several, if there are several).
+    """
+    layers = find_layers(model)
+    reasons: dict[str, str] = {}
+    config = getattr(model, "pretrained_cfg", None)
+    for key, kinds, end, reason in (
+        ("first_conv", Conv, 0, "first convolution"),
+        ("classifier", (nn.Linear,), -1, "last linear layer"),
+    ):
+        named = config.get(key) if isinstance(config, dict) else None
+        named = [named] if isinstance(named, str) else list(named or ())
+        modules = dict(model.named_modules())
+        if named and all(name in modules for name in named):  # a head taken off is an nn.Identity: nothing to leave
+            own = [name for name in named if name in layers]
+        else:
+            own = [name for name, m in layers.items() if isinstance(m, kinds)][end:][:1]
+        reasons.update(dict.fromkeys(own, reason))
+    return reasons
+
+
+def reasons_to_skip(
+    model: nn.Module, skip: Sequence[str], quantize_downsampling: bool, quantize_first_last: bool
+) -> dict[str, str]:
+    """Name -> why it is left alone, for the layers that are."""
+    layers = find_layers(model)
+    reasons: dict[str, str] = {}
+    if not quantize_downsampling:
+        reasons.update(dict.fromkeys(shortcut_convolutions(model), "1x1 convolution of a shortcut"))
+    if not quantize_first_last:
+        reasons.update(first_and_last(model))
+    reasons.update({name: f"skip pattern {pattern!r}" for name, pattern in matching(skip, layers).items()})
+    attention = {m for parent in model.modules() if isinstance(parent, nn.MultiheadAttention) for m in parent.modules()}
+    for name, layer in layers.items():
+        weight = layer._parameters.get("weight")
+        if layer in attention:  # it computes with the weights of its children and never calls them
+            reasons[name] = "inside nn.MultiheadAttention"
+        elif isinstance(layer, Transposed):
+            reasons[name] = "transposed convolution"
+        elif parametrize.is_parametrized(layer) or weight is None:
+            reasons[name] = "its parameters are computed from others"
+        elif isinstance(weight, UninitializedParameter):
+            reasons[name] = "its weight has no shape yet"
+    return reasons

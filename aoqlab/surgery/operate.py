@@ -1,0 +1,88 @@
+"""The operation itself: quantizers onto the weights and inputs of a network, layers left as they are."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from ..quantizers import Quantizer
+from .audit import NOTE, Note
+from .inputs import attach
+from .layers import find_layers, reasons_to_skip
+from .rules import Rule, check_prototype, fitted, observe, rebuild
+from .sites import Switch
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def quantize(
+    model: Model,
+    *,
+    weights: Quantizer | None,
+    activations: Quantizer | None = None,
+    sample: Tensor | None = None,
+    rules: Mapping[str, str | None] | None = None,
+    skip: Sequence[str] = (),
+    quantize_downsampling: bool = True,
+    quantize_first_last: bool = False,
+    recompute: bool = True,
+) -> Model:
+    """Quantize the weights and inputs of every convolution and linear layer of ``model``, in place; returns it.
+
+    ``weights`` and ``activations`` are prototypes, copied for each layer; ``None`` leaves that side in full precision.
+    Weight quantizers are initialised from the weights they sit on. ``sample``, a batch of images, goes once through the
+    float network in eval mode: what arrives at a layer chooses the form of its activation quantizer and initialises it
+    (:func:`~aoqlab.surgery.rules.rule_for`). ``rules`` (layer -> rule, as in the audit table) does without, for a
+    network whose state is loaded next.
+
+    Left alone: the first convolution and the last linear layer unless ``quantize_first_last``; layers whose name
+    matches a shell pattern in ``skip``; 1x1 convolutions on shortcuts with ``quantize_downsampling=False``; children of
+    ``nn.MultiheadAttention``, which never calls them. :func:`~aoqlab.surgery.quantized_layers` says which and why.
+
+    ``recompute``: quantized inputs are computed again in the backward pass rather than kept (see
+    :class:`~aoqlab.surgery.inputs.Recipe`), the same to the bit. Make optimizers afterwards: the quantizers bring
+    parameters. Raises ``ValueError`` before anything is changed: for patterns that match no layer, a model that is
+    quantized already or has nothing to quantize, weights or activations that no step can come from.
+    """
+    layers = find_layers(model)
+    if any(isinstance(m, Switch) for m in model.modules()):
+        raise ValueError(f"{type(model).__name__} is quantized already; start from the float model")
+    if not layers:
+        raise ValueError(f"{type(model).__name__} has no convolution and no linear layer; there is nothing to quantize")
+    reasons = reasons_to_skip(model, skip, quantize_downsampling, quantize_first_last)
+    chosen = {name: layer for name, layer in layers.items() if name not in reasons}
+    if not chosen and (weights is not None or activations is not None):
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise ValueError(f"nothing is left to quantize in {type(model).__name__} ({told}); skip fewer layers")
+
+    on_weights: dict[str, Quantizer] = {}
+    if weights is not None:
+        for name, layer in chosen.items():
+            on_weights[name] = fitted(copy.deepcopy(weights), layer.get_parameter("weight").detach(), name)
+    on_inputs: dict[str, tuple[Rule, Quantizer]] = {}
+    if activations is not None:
+        check_prototype(activations)
+        if rules is not None:
+            on_inputs = rebuild(chosen, activations, rules)
+        elif sample is not None:
+            on_inputs = observe(model, chosen, activations, sample)
+        else:
+            raise ValueError("activation quantizers need sample=, a batch of images, to be chosen and initialised from")
+
+    for name, layer in layers.items():
+        reason, rule = reasons.get(name, ""), ""
+        if name in on_weights:
+            parametrize.register_parametrization(layer, "weight", Switch(on_weights[name]), unsafe=True)
+        if name in on_inputs:
+            rule, quantizer = on_inputs[name]
+            attach(layer, quantizer, recompute)
+        elif name in chosen and activations is not None:
+            reason = "input only: its forward did not run on the sample"
+        if name in chosen and weights is None and activations is None:
+            reason = "full precision"
+        setattr(layer, NOTE, Note(rule, reason))
+    return model

@@ -1,0 +1,103 @@
+"""Where quantizers sit in a network: found by name, switched on and off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from ..quantizers import Quantizer
+
+INPUT = "input_quantizer"
+
+
+class Switch(nn.Module):
+    """A quantizer that can be turned off; then the very tensor that came in goes out."""
+
+    def __init__(self, quantizer: Quantizer, recompute: bool = False) -> None:
+        super().__init__()
+        self.quantizer = quantizer
+        self.enabled = True
+        self.recompute = recompute
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.quantizer(x) if self.enabled else x
+
+    def extra_repr(self) -> str:
+        return "" if self.enabled else "disabled"
+
+
+@dataclass(frozen=True)
+class WeightSite:
+    """A quantized weight: the float parameter that the optimizer moves (``latent``) and its quantizer."""
+
+    name: str
+    latent: nn.Parameter
+    quantizer: Quantizer
+    module: nn.Module
+
+    @torch.no_grad()
+    def codes(self) -> Tensor:
+        """Integer codes of the weights now, uint8, shape of ``latent``."""
+        return self.quantizer.encode(self.latent)
+
+
+def weight_switch(module: nn.Module) -> Switch | None:
+    """The switch on the weight of a layer, or ``None``."""
+    if not parametrize.is_parametrized(module, "weight"):
+        return None
+    chain = module.parametrizations["weight"]  # type: ignore[index]
+    return next((m for m in chain if isinstance(m, Switch)), None)
+
+
+def input_switch(module: nn.Module) -> Switch | None:
+    """The switch on the input of a layer, or ``None``."""
+    switch = module._modules.get(INPUT)
+    return switch if isinstance(switch, Switch) else None
+
+
+def latent_weight(module: nn.Module) -> nn.Parameter:
+    """The float parameter behind the weight of a layer that :func:`weight_switch` finds something on."""
+    latent = module.parametrizations["weight"].original  # type: ignore[index, union-attr]
+    assert isinstance(latent, nn.Parameter)
+    return latent
+
+
+def weight_sites(model: nn.Module) -> dict[str, WeightSite]:
+    """Every quantized weight by the name of its layer, in order of registration; also those disabled now."""
+    sites = {}
+    for name, module in model.named_modules():
+        switch = weight_switch(module)
+        if switch is not None:
+            sites[name] = WeightSite(name, latent_weight(module), switch.quantizer, module)
+    return sites
+
+
+def activation_quantizers(model: nn.Module) -> dict[str, Quantizer]:
+    """The quantizer on the input of every layer that has one, by the name of the layer."""
+    found = {name: input_switch(module) for name, module in model.named_modules()}
+    return {name: switch.quantizer for name, switch in found.items() if switch is not None}
+
+
+def set_enabled(model: nn.Module, weights: bool | None = None, activations: bool | None = None) -> None:
+    """Turn all weight or all activation quantizers on or off; ``None`` leaves them as they are."""
+    for module in model.modules():
+        for wanted, switch in ((weights, weight_switch(module)), (activations, input_switch(module))):
+            if wanted is not None and switch is not None:
+                switch.enabled = wanted
+
+
+@contextmanager
+def quantizers_disabled(model: nn.Module) -> Iterator[nn.Module]:
+    """A context in which the network computes as the float one with its latent weights, bit for bit."""
+    before = [(m, m.enabled) for m in model.modules() if isinstance(m, Switch)]
+    set_enabled(model, weights=False, activations=False)
+    try:
+        yield model
+    finally:
+        for switch, enabled in before:
+            switch.enabled = enabled
