@@ -1,0 +1,139 @@
+"""What every data set offers: two splits that hand out normalised batches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .draws import Moment
+
+Batch = tuple[Tensor, Tensor]
+"""Images, float32 (n, channels, height, width), normalised and channels-last; labels, int64 (n,)."""
+
+
+class TrainSplit(ABC):
+    """Training images: shuffled and augmented batches, the last partial one dropped.
+
+    The batch at (seed, epoch, place in the epoch) is a pure function of these: nothing read before changes it.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of images."""
+
+    @abstractmethod
+    def _read(self, moment: Moment, places: Sequence[slice], augment: bool) -> Iterator[Batch]:
+        """One batch for each slice of the epoch's order."""
+
+    def steps(self, batch_size: int) -> int:
+        """Full batches in an epoch; ``ValueError`` if there is none."""
+        _check_batch_size(batch_size)
+        if batch_size > len(self):
+            raise ValueError(f"batch_size {batch_size} exceeds the {len(self)} training images; lower it")
+        return len(self) // batch_size
+
+    def batches(
+        self,
+        epoch: int,
+        *,
+        seed: int,
+        batch_size: int,
+        augment: bool = True,
+        rank: int = 0,
+        world: int = 1,
+        start: int = 0,
+    ) -> Iterator[Batch]:
+        """The batches of one epoch from number ``start`` on; those before are skipped without being computed.
+
+        ``batch_size`` counts the images of all ``world`` processes together. Process ``rank`` gets its share of each
+        batch, in order, with the draws that one process would make: the shares joined are the batch of one process.
+        ``augment=False`` keeps the order and leaves the images as they are.
+        """
+        steps = self.steps(batch_size)
+        share = _share(batch_size, rank, world)
+        if not 0 <= start <= steps:
+            raise ValueError(f"start must be a batch number from 0 to {steps}, got {start}")
+        firsts = (step * batch_size + rank * share for step in range(start, steps))
+        return self._read(Moment(seed, epoch), [slice(first, first + share) for first in firsts], augment)
+
+    def sample(self, count: int, seed: int) -> Tensor:
+        """The first ``count`` images of epoch 0, not augmented: those of the first batch of that size.
+
+        Reads these images and no others, in this process. ``ValueError`` if there are fewer.
+        """
+        self.steps(count)
+        images, _ = next(self._read(Moment(seed, 0), [slice(0, count)], augment=False))
+        return images
+
+
+class TestSplit(ABC):
+    """Test images: all of them, in a fixed order, never augmented."""
+
+    __test__ = False  # the name is no test class for pytest to collect
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of images."""
+
+    @abstractmethod
+    def _read(self, places: Sequence[slice]) -> Iterator[Batch]:
+        """One batch for each slice of the images."""
+
+    def steps(self, batch_size: int) -> int:
+        """Batches that hold all images, the last of them perhaps partial."""
+        _check_batch_size(batch_size)
+        return -(-len(self) // batch_size)
+
+    def batches(self, batch_size: int, *, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        """All images in batches; process ``rank`` gets its share of each, and each image goes to one process.
+
+        Shares of the last batch may differ by an image or be empty, and empty ones are left out.
+        """
+        steps = self.steps(batch_size)
+        share = _share(batch_size, rank, world)
+        firsts = (step * batch_size + rank * share for step in range(steps))
+        ends = ((first, min(first + share, len(self))) for first in firsts)
+        return self._read([slice(first, end) for first, end in ends if first < end])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set ready to train on: what is in it and its two splits."""
+
+    name: str
+    description: str
+    """One or two sentences: size, where it is, how it was split, how training images are augmented."""
+    classes: tuple[str, ...]
+    in_chans: int
+    image_size: int
+    """Height and width of the images in a batch, in pixels."""
+    mean: tuple[float, ...]
+    """Per channel, of pixel values 0 … 1; subtracted from the images."""
+    std: tuple[float, ...]
+    """Per channel, of pixel values 0 … 1; the images are divided by it."""
+    train: TrainSplit
+    test: TestSplit
+    fingerprint: str
+    """Short and printable: equal as long as the images are; not of where they lie, nor of ``image_size``."""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; labels are 0 … num_classes - 1."""
+        return len(self.classes)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+
+
+def _share(batch_size: int, rank: int, world: int) -> int:
+    """Images of a batch that go to each process."""
+    if not 0 <= rank < world:
+        raise ValueError(f"rank must be from 0 to world - 1 = {world - 1}, got {rank}")
+    if batch_size % world:
+        raise ValueError(f"batch_size {batch_size} cannot be shared by {world} processes; take a multiple of {world}")
+    return batch_size // world

@@ -1,0 +1,114 @@
+"""A folder of images as a data set: in memory if the images are small, read from disk in every epoch if not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .base import Dataset
+from .cache import remembered
+from .decode import fitted, look_at_all
+from .memory import in_memory
+from .pixels import LIMIT
+from .streaming import cores, streaming
+from .tree import Tree, list_tree
+
+
+def load_folder(
+    folder: Path, *, name: str, image_size: int | None, device: torch.device, workers: int | None
+) -> Dataset:
+    """Every file is decoded once before anything else, so that a bad one is named now and not in the middle of a run.
+
+    What was found is kept in the cache folder for as long as the files stay the same.
+    """
+    tree = list_tree(folder)
+    looked = remembered(tree.folder, tree.fingerprint, lambda: look_at_all(tree.paths, threads=cores()))
+    sizes, channels, pixels = looked["sizes"], looked["channels"], looked["pixels"]
+    native = _native_size(tree, sizes, image_size)
+    test_count = len(tree.files) - sum(tree.is_train)
+    counts = f"{sum(tree.is_train):,} training and {test_count:,} test images"
+    about = f"{name}: {counts} of {len(tree.classes)} classes in {folder}, {tree.split}"
+
+    every = len(pixels) > 0
+    if every:
+        depth = _one_depth(tree, channels)
+        if native is not None:
+            stored = pixels.view(len(sizes), native, native, depth)
+        elif image_size is not None and len(sizes) * image_size**2 * depth <= LIMIT:
+            stored = fitted(pixels, sizes, depth, image_size)
+            about += f", scaled to {image_size} pixels"
+        else:
+            every = False
+    if every:
+        return in_memory(
+            name,
+            stored,
+            torch.tensor(tree.labels),
+            torch.tensor(tree.is_train),
+            classes=tree.classes,
+            description=about,
+            fingerprint=tree.fingerprint,
+            flip=True,
+            image_size=image_size,
+            device=device,
+        )
+
+    paths = tree.paths
+    halves = [
+        ([paths[i] for i in rows], [tree.labels[i] for i in rows])
+        for rows in ([i for i, is_train in enumerate(tree.is_train) if is_train is half] for half in (True, False))
+    ]
+    size = image_size or native
+    assert size is not None, "_native_size raises where both are missing"
+    depth = int(channels.max())
+    grey = int((channels == 1).sum())
+    if depth == 3 and grey:  # photographs, as in ImageNet itself
+        about += f", {grey:,} grey images read as colour"
+    return streaming(
+        name,
+        halves[0],
+        halves[1],
+        classes=tree.classes,
+        channels=depth,
+        description=about,
+        fingerprint=tree.fingerprint,
+        image_size=size,
+        device=device,
+        workers=workers,
+    )
+
+
+def _native_size(tree: Tree, sizes: Tensor, image_size: int | None) -> int | None:
+    """Height and width that all images share; ``None`` if they differ and ``image_size`` will make them equal."""
+    height, width = sizes[0].tolist()
+    other = (sizes != sizes[0]).any(1).nonzero()
+    if not len(other) and height == width:
+        return int(height)
+    if image_size is not None:
+        return None
+    first = f"{tree.files[0].path} is {width}x{height} pixels"
+    if not len(other):
+        raise ValueError(
+            f"images are not square ({first}); give image_size=N (--image-size N) to scale and crop them to NxN"
+        )
+    row = int(other[0])
+    height, width = sizes[row].tolist()
+    raise ValueError(
+        f"images differ in size ({first}, {tree.files[row].path} is {width}x{height}); "
+        "give image_size=N (--image-size N) to scale and crop them all to NxN"
+    )
+
+
+def _one_depth(tree: Tree, channels: Tensor) -> int:
+    """1 or 3, the same for all images."""
+    first = int(channels[0])
+    other = (channels != first).nonzero()
+    if len(other):
+        files = sorted([(first, tree.files[0].path), (4 - first, tree.files[int(other[0])].path)])
+        raise ValueError(
+            f"grey and colour images are mixed ({files[0][1]} is grey, {files[1][1]} is colour); "
+            "convert them all to one kind"
+        )
+    return first
