@@ -4,7 +4,7 @@
 def main() -> None:
     """Both toy problems at reduced size and the digits network; about a minute on two cores."""
     # Said before the imports below, which take longer than everything else until the first progress bar.
-    print("aoqlab: both toy problems (reduced size) and a 2-bit network on handwritten digits", flush=True)
+    print("aoqlab: both toy problems (reduced size) and a network with 2-bit weights on handwritten digits", flush=True)
     from .run import main as run
 
     run()
@@ -17,3 +17,10 @@ def toy(full: bool = False) -> None:
     from .run import toy as run
 
     run(full)
+
+
+def digits() -> None:
+    """Train the network that the notebooks look at, and write ``data/digits_cnn.safetensors``."""
+    from .network import write_weights
+
+    write_weights()

@@ -13,15 +13,15 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
-from .. import digits, paths
+from .. import paths
 from .._files import write_atomic, write_frame
 from .._provenance import provenance
-from ..findings import Finding, as_text, finding, paired, table
+from ..findings import Finding, as_text, table
 from ..plots import use_style
 from ..toy.landscape import run_landscape
 from ..toy.landscape import sweep as landscape_sweep
 from ..toy.regression import FULL, REDUCED, RegressionProblem
-from . import pictures, surface
+from . import network, pictures, surface
 from .landscape import landscape_findings
 
 REDUCED_SEEDS = range(5)
@@ -109,32 +109,13 @@ def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
 
 
 def digits_study(seeds: Sequence[int]) -> list[Finding]:
-    """LSQ against AOQ at 2 bits on the digits network, from the same start and at the same learning rate."""
-    with tqdm(total=2 * len(seeds), desc="digits network", unit="run") as bar:
-        runs, history = digits.compare(seeds, progress=bar.update)
+    """LSQ against AOQ on the digits network, 2-bit weights, from the same start and at the same learning rate."""
+    with tqdm(total=len(network.METHODS) * len(seeds), desc="digits network", unit="run") as bar:
+        runs, history = network.compare(seeds, progress=bar.update)
     stored = write_frame(runs, paths.results_dir() / "digits-runs.parquet")
     write_frame(history, paths.results_dir() / "digits-history.parquet")
     pictures.draw_digits(runs, history, stored)
-    aoq, lsq = (runs[runs["method"] == method].set_index("seed") for method in ("aoq", "lsq"))
-    rate = aoq["lr"].iloc[0]
-    differences = (
-        ("1 LSQ explores less", "explored volume", "explored_volume", 1, "share"),
-        ("1 LSQ seldom crosses", "crossings", "crossings_per_step", 1000, "per 1000 steps"),
-        ("1 LSQ oscillates less", "mean oscillating share", "oscillating_share_mean", 1, "share"),
-        ("2 AOQ classifies better", "test accuracy", "accuracy", 100, "points"),
-    )
-    return [
-        finding(claim, "digits 2 bits", f"{what}, AOQ - LSQ, lr {rate:g}", paired(aoq, lsq, column) * scale, +1, unit)
-        for claim, what, column, scale, unit in differences
-    ]
-
-
-def digits_table(runs: pd.DataFrame) -> str:
-    """Mean and standard deviation per method."""
-    columns = ["accuracy", "accuracy_full_precision", "crossings_per_step", "oscillating_share_mean", "explored_volume"]
-    grouped = runs.groupby("method")[columns].agg(["mean", "std"])
-    cells = {c: grouped[c].apply(lambda row: f"{row['mean']:.4f} ± {row['std']:.4f}", axis=1) for c in columns}
-    return pd.DataFrame(cells).assign(n=runs.groupby("method").size()).to_string()
+    return network.findings(runs)
 
 
 def _report(name: str, rows: list[Finding], seconds: float) -> None:
@@ -142,11 +123,10 @@ def _report(name: str, rows: list[Finding], seconds: float) -> None:
     stored = write_frame(frame, paths.results_dir() / f"{name}-findings.parquet")
     print(f"\nWhat was found, in {seconds:.0f} s (1, 2: the paper's findings; agree: seeds or starts)\n")
     print(as_text(frame))
-    digits_runs = paths.results_dir() / "digits-runs.parquet"
     if name == "study":
-        print(
-            f"\nDigits network, mean ± standard deviation over seeds:\n\n{digits_table(pd.read_parquet(digits_runs))}"
-        )
+        runs = pd.read_parquet(paths.results_dir() / "digits-runs.parquet")
+        print("\nDigits network, 2-bit weights, activations in full precision, mean ± standard deviation over seeds:\n")
+        print(network.as_text(runs))
     print(f"\nTables: {_shown(stored.parent)}   figures: {_shown(paths.figures_dir())}")
 
 

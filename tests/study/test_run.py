@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from aoqlab import figures, paths
-from aoqlab.study import run, surface
+from aoqlab.study import network, run, surface
 from aoqlab.toy.regression import RegressionProblem
 
 TINY = RegressionProblem(n_weights=60, n_samples=40, batch_size=20, epochs=12)
@@ -140,4 +140,4 @@ def test_digits_leave_a_row_per_run_a_figure_and_findings(project):
     volume = runs.pivot(index="seed", columns="method", values="explored_volume")
     assert rows[0].effect == pytest.approx((volume["aoq"] - volume["lsq"]).mean())
     assert figures.load_figure_info("digits")["seeds"] == [0, 1]
-    assert "±" in run.digits_table(runs)
+    assert "±" in network.as_text(runs)

@@ -1,0 +1,88 @@
+"""Several processes that train like one: gradients averaged, batch norm over the whole batch.
+
+Both are written out instead of taken from DistributedDataParallel: quantizer parameters start and stop learning with
+the stages, which DDP does not follow, and Torch's SyncBatchNorm refuses the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+
+@torch.no_grad()
+def average_gradients(parameters: Iterable[Tensor], world: int) -> None:
+    """Replace every gradient by its mean over the processes, in one message."""
+    if world == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    dense = [g.contiguous() for g in gradients]
+    flat = _flatten_dense_tensors(dense)
+    dist.all_reduce(flat)
+    flat /= world
+    for gradient, mean in zip(gradients, _unflatten_dense_tensors(flat, dense), strict=True):
+        gradient.copy_(mean)
+
+
+def total(values: Tensor, world: int) -> Tensor:
+    """The sum over the processes; ``values`` itself with one process."""
+    if world > 1:
+        dist.all_reduce(values)
+    return values
+
+
+class SyncedBatchNorm(TorchFunctionMode):
+    """While active, batch norm in training mode takes its statistics over the batches of all processes.
+
+    Running statistics take the unbiased variance, as in one process. Every process must hold equally many images. Works
+    for every module that calls ``torch.nn.functional.batch_norm``.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is F.batch_norm:
+            call = dict(zip(_BATCH_NORM, args, strict=False)) | (kwargs or {})
+            if call.get("training"):
+                return synced_batch_norm(**call)
+        return func(*args, **(kwargs or {}))
+
+
+_BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+
+
+def synced_batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """:func:`torch.nn.functional.batch_norm` in training mode over the batches of all processes; input (n, C, ...)."""
+    from torch.distributed.nn.functional import all_reduce
+
+    world = dist.get_world_size()
+    wide = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
+    axes = [0, *range(2, input.ndim)]
+    count = world * input.numel() // input.shape[1]
+    shape = (1, -1, *([1] * (input.ndim - 2)))
+    mean = all_reduce(wide.mean(axes)) / world
+    centred = wide - mean.reshape(shape)
+    var = all_reduce(centred.square().mean(axes)) / world
+    if running_mean is not None and running_var is not None:
+        with torch.no_grad():
+            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+            running_var.lerp_((var * (count / max(1, count - 1))).to(running_var.dtype), momentum)
+    scale = torch.rsqrt(var + eps) if weight is None else torch.rsqrt(var + eps) * weight
+    out = centred * scale.reshape(shape)
+    return (out if bias is None else out + bias.reshape(shape)).to(input.dtype)
