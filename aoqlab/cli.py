@@ -20,18 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 USAGE_ERROR = 2  # the exit status argparse itself uses
+INTERRUPTED = 130  # as the shell reports a program that Ctrl-C ended
 
 TRAINING = "ARCH N_BITS QUANTIZE_DOWNSAMPLING [...]"
 
 EPILOG = f"""\
 without a command:
-  Runs the toy study on the reduced problem, writes figures/ and data/results/, and prints what was found.
+  Runs the toy study on the reduced problem, writes figures/ and data/results/,
+  and prints what was found.
 
 training:
   aoqlab {TRAINING}
-  The paper's own training command, e.g. `aoqlab resnet20 2 True`. It arrives in a later release.
+  The paper's own command, such as `aoqlab resnet20 2 1 --method lsq`; methods and
+  options: `aoqlab train --help`.
 
-In a checkout, `bash run.sh` stands for `aoqlab` and makes the environment on first use.
+In a checkout, `bash run.sh` stands for `aoqlab` and makes the environment on
+first use.
 """
 
 
@@ -42,15 +46,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _call("aoqlab.study", "main")
 
     first, rest = words[0], words[1:]
-    if first in PASS_ON and rest[:1] not in (["-h"], ["--help"]):
+    if first in PASS_ON and (first == "train" or rest[:1] not in (["-h"], ["--help"])):
         return PASS_ON[first](rest)  # past argparse, which would read options meant for pytest
     if not first.startswith("-") and first not in COMMANDS:
-        return _explain_unknown(words)
+        training = len(words) > 1 and (words[1].isdecimal() or words[1] in ("-h", "--help"))
+        return _train(words) if training else _explain_unknown(words)
 
     options = _parser().parse_args(words)
     if options.command == "toy":
         return _call("aoqlab.study", "toy", full=options.full)
-    return _call("aoqlab.digits", "main")
+    if options.command == "runs":
+        return _call_training("show_runs")
+    if options.command == "record":
+        return _call_training("record", plan=options.plan, data=options.data, jobs=options.jobs)
+    return _call("aoqlab.study", "digits")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
         command.prog = f"aoqlab {name}"  # argparse would build it from the two-line usage above
         if name == "toy":
             command.add_argument("--full", action="store_true", help="the paper's size, which takes long")
+        elif name == "record":
+            command.add_argument("plan", help="digits, cifar10-jpeg-reduced, cifar10-jpeg")
+            command.add_argument("--data", metavar="FOLDER", help="the images, where the plan does not bring its own")
+            command.add_argument(
+                "--jobs", type=int, default=1, help="runs at a time, each with one thread (default: 1)"
+            )
         elif name in PASS_ON:
             command.usage = f"aoqlab {name} [{ARGUMENTS[name]}]"
     return parser
@@ -79,18 +94,36 @@ def _call(module: str, function: str, **arguments: object) -> int:
     return 0 if status is None else int(status)
 
 
+def _call_training(function: str, **arguments: object) -> int:
+    """As :func:`_call`; Ctrl-C is no error: what came of it, if anything, is in its message."""
+    try:
+        return _call("aoqlab.cli_training", function, **arguments)
+    except KeyboardInterrupt as stop:
+        print(f"aoqlab: {str(stop) or 'interrupted'}", file=sys.stderr)
+        return INTERRUPTED
+
+
 def _explain_unknown(words: list[str]) -> int:
-    """Tell a mistyped command from the paper's training command, whose second word is a number of bits."""
+    """A mistyped command, as opposed to the paper's training command, whose second word is a number of bits."""
     similar = difflib.get_close_matches(words[0], COMMANDS, n=1)
-    if similar and not (len(words) > 1 and words[1].isdecimal()):
-        print(f"aoqlab: unknown command '{words[0]}', did you mean '{similar[0]}'?", file=sys.stderr)
-    else:
-        print(
-            f"aoqlab: '{' '.join(words)}' reads as the paper's training command ({TRAINING}), and training "
-            "arrives in a later release of aoqlab; `aoqlab --help` lists what is there now.",
-            file=sys.stderr,
-        )
+    hint = (
+        f", did you mean '{similar[0]}'?"
+        if similar
+        else f"; training is {TRAINING}. `aoqlab --help` lists all commands"
+    )
+    print(f"aoqlab: unknown command '{words[0]}'{hint}", file=sys.stderr)
     return USAGE_ERROR
+
+
+def _train(words: Sequence[str]) -> int:
+    return _call_training("train", words=words)
+
+
+def _resume(words: Sequence[str]) -> int:
+    if len(words) != 1:
+        print("aoqlab: resume needs the name of one run; `aoqlab runs` lists them", file=sys.stderr)
+        return USAGE_ERROR
+    return _call_training("resume", name=words[0])
 
 
 def _test(pytest_arguments: Sequence[str]) -> int:
@@ -162,11 +195,27 @@ COMMANDS = {
     "toy": "run the toy study; with --full on the problem of the paper's size",
     "test": "run all checks: lint, format, types, clean notebooks, tests (arguments go to pytest)",
     "lab": "open JupyterLab on notebooks/ (arguments go to Jupyter)",
+    "train": "train a network on images, as without this word; `train --help` lists methods and options",
+    "resume": "go on with an interrupted training run, by its name",
+    "runs": "list the training runs under data/runs and how far they are",
+    "record": "make the runs that ship in data/recorded/ again: record PLAN [--data FOLDER] [--jobs N]",
     "digits": "train the small network on scikit-learn's digits and write data/digits_cnn.safetensors",
-    "bench": "compare speed with the rivals, in one area or in all: quantizers, tracker, toy",
+    "bench": "compare speed with the rivals, in one area or in all",
 }
-ARGUMENTS = {"test": "pytest argument ...", "lab": "Jupyter argument ...", "bench": "name [argument ...]"}
-PASS_ON: dict[str, Callable[[Sequence[str]], int]] = {"test": _test, "lab": _lab, "bench": _bench}
+ARGUMENTS = {
+    "train": "ARCH N_BITS QUANTIZE_DOWNSAMPLING [option ...]",
+    "resume": "NAME",
+    "test": "pytest argument ...",
+    "lab": "Jupyter argument ...",
+    "bench": "name [argument ...]",
+}
+PASS_ON: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": _train,
+    "resume": _resume,
+    "test": _test,
+    "lab": _lab,
+    "bench": _bench,
+}
 
 
 if __name__ == "__main__":

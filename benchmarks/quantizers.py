@@ -57,6 +57,9 @@ def main() -> None:
             lambda q=ltq: gradients(q, a, ga), lambda: torch.autograd.grad(torch.relu(a), a, ga), repeats=25
         )
         rows.append((f"LTQ({bits}) forward + backward, 128x16x32x32", "relu forward + backward", *timing, goal))
+    lsq = LSQ(2, signed=False)
+    timing = alternate(lambda: gradients(lsq, a, ga), lambda: torch.autograd.grad(torch.relu(a), a, ga), repeats=25)
+    rows.append(("LSQ(2) unsigned, 128x16x32x32", "relu forward + backward", *timing, ""))
     show(rows)
 
 

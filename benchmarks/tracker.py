@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from aoqlab import OscillationTracker
+from aoqlab import AOQ, OscillationTracker
+from aoqlab.ste import encode_flat
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _timing import alternate, show
@@ -50,6 +51,19 @@ def main() -> None:
 
     timing = alternate(lambda: together.update(next(mappings)), separately)
     rows.append((f"update, {layers} layers of {size:,} weights, one tracker", f"{layers} trackers", *timing, ""))
+    weights = [torch.randn(size) for _ in range(layers)]
+    quantizers = [AOQ(2).init_from(weight) for weight in weights]
+
+    def flat() -> None:
+        steps = [quantizer.threshold_step for quantizer in quantizers]
+        together.update_flat(encode_flat(weights, steps, quantizers[0].grid))
+
+    def each() -> None:
+        pairs = zip(quantizers, weights, strict=True)
+        together.update({str(i): quantizer.encode(weight) for i, (quantizer, weight) in enumerate(pairs)})
+
+    timing = alternate(flat, each)
+    rows.append((f"encode_flat + update_flat, {layers} layers", "encode each + update", *timing, ""))
     show(rows)
 
 

@@ -33,17 +33,21 @@ ROWS = {
     "surgery": 3,
     "models": 3,
     "datasets": 3,
+    "methods": 3,
     "toy": 4,
-    "digits": 4,
     "training": 4,
     "plots": 4.5,
     "figures": 4.5,
     "study": 5,
     "claims": 5,
     "runs": 5,
+    "recording": 5,
     "explorers": 6,
     "widgets": 6,
     "cli": 6,
+    "cli_training": 6,
+    "cli_texts": 6,
+    "live": 6,
 }
 BESIDE = 4.5
 
@@ -54,6 +58,8 @@ HOMES = {
     "ipywidgets": {6},
     "anywidget": {6},
     "argparse": {6},
+    "tyro": {6},
+    "accelerate": {4, 5, 6},
     # not in helpers, which the command line loads at every start; not beside, where tables alone are drawn
     "torch": {1, 2, 3, 4, 5, 6},
 }

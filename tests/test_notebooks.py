@@ -19,8 +19,10 @@ def project(tmp_path, monkeypatch):
     """A project of its own with the committed data: figures and results of this checkout stay as they are."""
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "data" / "results").mkdir(parents=True)
-    for file in [*DATA.glob("*.safetensors"), *DATA.glob("results/toy-full*")]:
-        shutil.copy(file, tmp_path / file.relative_to(DATA.parent))
+    for file in [*DATA.glob("*.safetensors"), *DATA.glob("results/toy-full*"), *DATA.glob("recorded/*/*")]:
+        copy = tmp_path / file.relative_to(DATA.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
     monkeypatch.setenv("AOQLAB_ROOT", str(tmp_path))
     monkeypatch.setenv("AOQLAB_QUICK", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))

@@ -4,18 +4,27 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from aoqlab import methods
 from aoqlab.findings import as_markdown
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_example_in_python_runs_and_reports(capsys):
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.S)
-    code = example.replace("range(1000)", "range(30)").replace("step / 1000", "step / 30")
-    assert code != example
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.S)
+
+
+@pytest.mark.parametrize(("number", "shown"), [(0, "why_skipped"), (1, "explored_volume")])
+def test_the_examples_in_python_run_and_report(number, shown, capsys):
+    assert len(EXAMPLES) == 2
+    code = EXAMPLES[number].replace("range(1000)", "range(30)").replace("step / 1000", "step / 30")
     exec(compile(code, "README.md", "exec"), {})
-    assert "explored_volume" in capsys.readouterr().out
+    assert shown in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method_is_in_its_table(name):
+    assert re.search(rf"^\| .*`{re.escape(name)}`.* \|", README, re.M)
 
 
 def test_every_link_and_picture_is_there():

@@ -240,7 +240,7 @@ def test_without_a_new_enough_python_there_is_one_clear_error(checkout):
     [
         (["--help"], 0, "bash run.sh"),
         (["tset"], 2, "did you mean 'test'?"),
-        (["resnet20", "2", "True"], 2, "training arrives in a later release"),
+        (["resnet20", "1", "True"], 2, "bits must be an integer from 2 to 8, got 1"),
     ],
 )
 def test_the_real_command_answers_through_run_sh(built, words, status, said):

@@ -75,7 +75,7 @@ def method_comparison(
             zorder=3,
             gid=f"mean-{method}",
         )
-        wrapped = name.replace(" + ", "\n+ ")
+        wrapped = name.replace(" + ", "\n+ ").replace(", ", ",\n")
         names.append(f"{wrapped}\nn = {len(sample)}")
     ax.set_xticks(range(len(names)), names)
     ax.set_xlim(-0.55, len(names) - 0.45)

@@ -21,6 +21,8 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
         "loss": r"loss $\mathcal{L}$",
         "mse": "mean squared error",
         "accuracy": "accuracy (share of samples)",
+        "test_accuracy": "accuracy (share of test images)",
+        "accuracy_start": "accuracy in full precision (share of samples)",
         "true_codes": "true codes (share of weights)",
         "crossings": "thresholds crossed",
         "crossings_per_weight": "thresholds crossed per weight",
@@ -35,9 +37,11 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
         "weight": "weight $w$",
         "level": r"level $\hat w$",
         "crossings_per_step": "thresholds crossed per weight and step",
+        "crossings_per_step_in_epoch": "thresholds crossed per weight and step",
         "deep_share": "starts that end in the deep basin (share)",
         "oscillating_share_mean": "oscillating weights (share), mean over time",
         "method": "method",
+        "arch": "network",
     }
 )
 

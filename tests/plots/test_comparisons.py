@@ -24,6 +24,11 @@ def test_n_stands_under_each_method(ax):
     assert [t.get_text() for t in ax.get_xticklabels()] == ["LSQ\nn = 4", "AOQ\nn = 5"]
 
 
+def test_long_names_are_broken_so_that_neighbours_keep_apart(ax):
+    method_comparison(RUNS.replace({"aoq": "aoq-no-shrink", "lsq": "lsq+dampen"}), value="accuracy", ax=ax)
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["AOQ,\nno shrink\nn = 5", "LSQ\n+ dampening\nn = 4"]
+
+
 def test_intervals_are_bootstrapped_or_given(ax, find):
     method_comparison(RUNS, value="accuracy", ax=ax)
     low, high = find(ax, "interval-lsq")[0].get_ydata()
