@@ -20,6 +20,8 @@ class StageState:
     """Whether the level interval s_le receives updates."""
     dampening: float
     """Weight lambda of the dampening loss."""
+    perturbation: float = 0.0
+    """Standard deviation of the noise on the weights after each step, in threshold intervals ``alpha s_th``."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class ThreeStage:
     ``epoch / 250``: ``alpha = 0.65 + 0.35 cos(2 pi epoch / 100)``, a staircase from 1 to 0.3.
 
     Ablations: ``shrink_min=1`` (no shrink), ``dampening=0`` (no dampening), ``shrink_until=1`` (shrink throughout),
-    ``dampen_from=0`` (dampening from the start, while shrinking too). With ``shrink_until=0`` there is
+    ``dampen_from=0`` (dampening from the start, while shrinking too), ``levels_learn=False`` (the level interval is held
+    for the whole training). ``perturbation=r`` is the control of the shrink stage: Gaussian noise of standard deviation
+    ``r`` threshold intervals on the weights after each of its steps. With ``shrink_until=0`` there is
     no shrink stage: the factor is ``shrink_min`` and the levels learn at once.
 
     Raises ``ValueError`` for values out of range. Source: Xie et al., ICCV 2025, section on the training stages.
@@ -47,6 +51,8 @@ class ThreeStage:
     shrink_min: float = 0.3
     dampening: float = 0.01
     staircase: int | None = None
+    levels_learn: bool = True
+    perturbation: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("shrink_until", "dampen_from"):
@@ -54,8 +60,9 @@ class ThreeStage:
                 raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         if not 0 < self.shrink_min <= 1:
             raise ValueError(f"shrink_min must be in (0, 1], got {self.shrink_min}")
-        if not 0 <= self.dampening < math.inf:
-            raise ValueError(f"dampening must be finite and not negative, got {self.dampening}")
+        for name in ("dampening", "perturbation"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
         stairs = self.staircase
         if stairs is not None and (isinstance(stairs, bool) or not isinstance(stairs, int) or stairs < 1):
             raise ValueError(f"staircase must be a positive number of refreshes, or None, got {self.staircase}")
@@ -67,7 +74,13 @@ class ThreeStage:
         learn = progress > self.shrink_until or self.shrink_until == 0
         dampen = progress >= self.dampen_from
         stage: StageName = "shrink" if not learn else "dampen" if dampen else "widen"
-        return StageState(stage, self._shrink(progress), learn, self.dampening if dampen else 0.0)
+        return StageState(
+            stage,
+            self._shrink(progress),
+            learn and self.levels_learn,
+            self.dampening if dampen else 0.0,
+            0.0 if learn else self.perturbation,
+        )
 
     def _shrink(self, progress: float) -> float:
         if progress > self.shrink_until or self.shrink_until == 0:
