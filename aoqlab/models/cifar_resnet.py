@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..surgery.inputs import rectified
+
 Shortcut = Literal["A", "B"]
 SHORTCUTS: tuple[Shortcut, ...] = ("A", "B")
 DEPTHS = (20, 32, 44, 56, 110)
@@ -56,7 +58,7 @@ class Block(nn.Module):
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n channels_out h_out w_out"]:
         """The block's output, at 1/stride of the image size."""
-        residual = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+        residual = self.bn2(self.conv2(rectified(self.bn1(self.conv1(x)), self.conv2)))
         return torch.relu(residual + self.shortcut(x))
 
 

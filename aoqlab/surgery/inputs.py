@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..quantizers import Quantizer
+from ..quantizers import LSQ, LTQ, Quantizer
 from .rules import layer_input
 from .sites import INPUT, Switch, input_switch
 
@@ -127,6 +127,20 @@ def forget_input(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any
             view = tensor.size(), tensor.stride(), tensor.storage_offset()
             raw.register_hooks(lambda _: recipe, lambda r, view=view: r.output().as_strided(*view))
             return
+
+
+def rectified(x: Tensor, reader: nn.Module) -> Tensor:
+    """``relu(x)`` for ``reader``, the only one to read it; ``x`` itself where the quantizer there makes no difference.
+
+    LTQ and unsigned LSQ send everything below zero to level 0 and give it no gradient, as relu does, so that one pass
+    over the memory is enough. Values and gradients are the same to the bit.
+    """
+    switch = input_switch(reader)
+    if switch is not None and switch.enabled:
+        quantizer = switch.quantizer
+        if isinstance(quantizer, LTQ) or (isinstance(quantizer, LSQ) and not quantizer.grid.signed):
+            return x
+    return torch.relu(x)
 
 
 def attach(module: nn.Module, quantizer: Quantizer, recompute: bool) -> None:
