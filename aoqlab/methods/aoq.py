@@ -10,31 +10,6 @@ from .base import Method
 from .registry import register
 
 
-def three_stages(
-    *,
-    shrink_min: float | int,
-    shrink_until: float | int,
-    dampen_from: float | int,
-    dampening: float | int,
-    staircase: int | None,
-    per_channel: bool,
-    activations: str,
-    coupled: bool = False,
-) -> Method:
-    """AOQ with every part of it open to change."""
-    from ..quantizers import AOQ
-    from .regularisers import StagedDampening
-
-    return Method(
-        "aoq",
-        "",
-        weights=partial(AOQ, per_channel=per_channel, coupled=coupled),
-        activations=activation_quantizer(activations),
-        schedule=ThreeStage(float(shrink_until), float(dampen_from), float(shrink_min), float(dampening), staircase),
-        regulariser=StagedDampening() if dampening else None,
-    )
-
-
 @register
 def aoq(
     *,
@@ -43,6 +18,8 @@ def aoq(
     dampen_from: float | int = 0.6,
     dampening: float | int = 0.01,
     staircase: int | None = None,
+    levels_learn: bool = True,
+    perturbation: float | int = 0.0,
     per_channel: bool = False,
     activations: str = "ltq",
 ) -> Method:
@@ -52,14 +29,26 @@ def aoq(
     ``shrink_until`` alpha falls from 1 to ``shrink_min``; then s_le learns; from ``dampen_from`` on the loss has
     ``dampening * sum over layers of ||w - alpha s_th (k + 1/2)||``. Activations: LTQ. Source: Xie et al., ICCV 2025;
     defaults as published, except that alpha moves at every step: the published staircase over 250 epochs is
-    ``staircase=50``.
+    ``staircase=50``. Two controls are not published: ``levels_learn=False`` holds s_le for the whole training, and
+    ``perturbation`` adds Gaussian noise of that many threshold intervals to the weights after each step until
+    ``shrink_until``.
     """
-    return three_stages(
-        shrink_min=shrink_min,
-        shrink_until=shrink_until,
-        dampen_from=dampen_from,
-        dampening=dampening,
-        staircase=staircase,
-        per_channel=per_channel,
-        activations=activations,
+    from ..quantizers import AOQ
+    from .regularisers import StagedDampening
+
+    return Method(
+        "aoq",
+        "",
+        weights=partial(AOQ, per_channel=per_channel),
+        activations=activation_quantizer(activations),
+        schedule=ThreeStage(
+            shrink_until=float(shrink_until),
+            dampen_from=float(dampen_from),
+            shrink_min=float(shrink_min),
+            dampening=float(dampening),
+            staircase=staircase,
+            levels_learn=levels_learn,
+            perturbation=float(perturbation),
+        ),
+        regulariser=StagedDampening() if dampening else None,
     )

@@ -2,85 +2,61 @@
 
 from __future__ import annotations
 
-from .aoq import three_stages
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from .aoq import aoq
 from .base import Method
-from .registry import register
+from .registry import Factory, register
+
+
+def options_of_aoq(*, without: tuple[str, ...] = ()) -> Callable[[Factory], Factory]:
+    """A decorator: what takes ``**options`` shows the signature of ``aoq``, less some of its options."""
+    signature = inspect.signature(aoq)
+    kept = [parameter for name, parameter in signature.parameters.items() if name not in without]
+
+    def show(factory: Factory) -> Factory:
+        factory.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+        return factory
+
+    return show
 
 
 @register
-def aoq_no_shrink(
-    *,
-    shrink_until: float | int = 0.2,
-    dampen_from: float | int = 0.6,
-    dampening: float | int = 0.01,
-    per_channel: bool = False,
-    activations: str = "ltq",
-) -> Method:
+@options_of_aoq(without=("shrink_min", "staircase"))
+def aoq_no_shrink(**options: Any) -> Method:
     """AOQ without its first stage: intervals never shrink.
 
     ``shrink_min = 1``, so alpha stays 1; the levels still learn only from ``shrink_until`` on. Source: an ablation of
     Xie et al., ICCV 2025, chosen here.
     """
-    return three_stages(
-        shrink_min=1.0,
-        shrink_until=shrink_until,
-        dampen_from=dampen_from,
-        dampening=dampening,
-        staircase=None,
-        per_channel=per_channel,
-        activations=activations,
-    )
+    return aoq(shrink_min=1.0, **options)
 
 
 @register
-def aoq_no_dampen(
-    *,
-    shrink_min: float | int = 0.3,
-    shrink_until: float | int = 0.2,
-    dampen_from: float | int = 0.6,
-    staircase: int | None = None,
-    per_channel: bool = False,
-    activations: str = "ltq",
-) -> Method:
+@options_of_aoq(without=("dampening",))
+def aoq_no_dampen(**options: Any) -> Method:
     """AOQ without its last stage: nothing dampens the oscillation.
 
     ``dampening = 0``; from ``dampen_from`` on the stage bears its name but acts as the second. Source: an ablation of
     Xie et al., ICCV 2025, chosen here.
     """
-    return three_stages(
-        shrink_min=shrink_min,
-        shrink_until=shrink_until,
-        dampen_from=dampen_from,
-        dampening=0.0,
-        staircase=staircase,
-        per_channel=per_channel,
-        activations=activations,
-    )
+    return aoq(dampening=0.0, **options)
 
 
 @register
-def aoq_coupled(
-    *,
-    shrink_min: float | int = 0.3,
-    shrink_until: float | int = 0.2,
-    dampen_from: float | int = 0.6,
-    dampening: float | int = 0.01,
-    staircase: int | None = None,
-    per_channel: bool = False,
-    activations: str = "ltq",
-) -> Method:
+@options_of_aoq()
+def aoq_coupled(**options: Any) -> Method:
     """AOQ with one interval: the learned one also places the thresholds.
 
     Thresholds ``alpha s_le k`` follow the learned ``s_le``, with the gradients of ``aoq``. Source: an ablation of Xie
     et al., ICCV 2025, chosen here.
     """
-    return three_stages(
-        shrink_min=shrink_min,
-        shrink_until=shrink_until,
-        dampen_from=dampen_from,
-        dampening=dampening,
-        staircase=staircase,
-        per_channel=per_channel,
-        activations=activations,
-        coupled=True,
-    )
+    from ..quantizers import AOQ
+
+    whole = aoq(**options)
+    assert isinstance(whole.weights, partial)
+    return replace(whole, weights=partial(AOQ, **whole.weights.keywords, coupled=True))

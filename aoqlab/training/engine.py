@@ -225,6 +225,8 @@ class Trainer:
         self.accelerator.backward(whole)
         average_gradients(self.model.parameters(), self.world)
         self.prepared.step()
+        if self.stage is not None and self.stage.perturbation:
+            self._perturb(self.stage.perturbation)
         self.step += 1
         self.intervals.record()
         with torch.no_grad():
@@ -233,6 +235,17 @@ class Trainer:
             self.sums[2] += len(labels)
             if penalty is not None:
                 self.sums[3] += penalty.detach() * len(labels)
+
+    @torch.no_grad()
+    def _perturb(self, spread: float) -> None:
+        """Add noise of ``spread`` threshold intervals to the weights: the same in every process, and after a resume."""
+        generator = torch.Generator(self.device)
+        for place, (name, latent) in enumerate(self.latents.items()):
+            # A number more than the seed of a step has, so that dropout draws from another sequence.
+            generator.manual_seed(_mixed(self.config.seed, self.step, place, 0))
+            noise = torch.randn(latent.shape, generator=generator, device=latent.device, dtype=latent.dtype)
+            interval = threshold_step(self.quantizers[name]).reshape(-1, *[1] * (latent.ndim - 1))
+            latent.add_(noise * interval, alpha=spread)
 
     def _seed(self, seed: int) -> None:
         """As torch.manual_seed, which takes longer than a small step's kernels where there is no GPU."""
@@ -381,10 +394,10 @@ def channels_last(model: nn.Module) -> nn.Module:
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def _mixed(seed: int, step: int, rank: int) -> int:
-    """A seed for one step that no other (seed, step, rank) shares: SplitMix64 over the three."""
+def _mixed(*numbers: int) -> int:
+    """A seed that no other (seed, step, rank) shares, nor more numbers than these: SplitMix64 over all of them."""
     z = 0
-    for value in (seed, step, rank):
+    for value in numbers:
         z = (z + value + 0x9E3779B97F4A7C15) & (2**64 - 1)
         z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
         z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)

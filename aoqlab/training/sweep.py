@@ -5,15 +5,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import joblib
 import pandas as pd
+import torch
+from safetensors.torch import save_file
 from torch import nn
 
+from .. import datasets
+from .._files import write_atomic
+from ..models import create
 from ..surgery import fold
 from .config import TrainConfig
-from .run import Result, train
+from .engine import channels_last
+from .run import Result, start_of, train
 
 
 class RunFailedError(RuntimeError):
@@ -30,6 +37,8 @@ class Outcome:
     tables: dict[str, pd.DataFrame]
     model: nn.Module | None = None
     """With ``models=True``: the trained network in eval mode, folded (:func:`~aoqlab.surgery.fold`)."""
+    measured: Any = None
+    """What ``measure`` made of the whole result, where the run was trained."""
 
 
 def sweep(
@@ -45,21 +54,43 @@ def sweep(
     thread, and device "auto" is the CPU, so that results do not depend on ``jobs``. ``progress`` is called with 1
     after each run (starts not counted). Raises ``RunFailedError`` when a run fails; those under way are ended.
     """
-    configs = [dataclasses.replace(c, threads=1, device="cpu" if c.device == "auto" else c.device) for c in configs]
+    done: dict[int, Outcome] = {}
+    for place, outcome in outcomes(configs, jobs=jobs, models=models):
+        done[place] = outcome
+        if progress is not None:
+            progress(1)
+    return [done[place] for place in range(len(configs))]
+
+
+def outcomes(
+    configs: Sequence[TrainConfig],
+    *,
+    jobs: int = -1,
+    models: bool = False,
+    measure: Callable[[Result], Any] | None = None,
+    starts: Path | None = None,
+) -> Iterator[tuple[int, Outcome]]:
+    """The runs of :func:`sweep` one by one as they are done, each with its place in ``configs``.
+
+    ``measure``, a function that can be pickled, looks at each whole result, networks included, where it was made.
+    ``starts`` is a folder that keeps the full-precision networks for later calls. Closing the iterator ends the runs
+    under way.
+    """
+    configs = [as_trained(c) for c in configs]
     keys = [_start_key(c) for c in configs]
     needed = {key: c for key, c in zip(keys, configs, strict=True) if key is not None}
     # joblib's worker processes stay alive between the two calls, so that what they import is imported once.
-    starts = dict(_side_by_side(jobs, ((key, _start, (c,)) for key, c in needed.items())))
+    begun = dict(_side_by_side(jobs, ((key, _start, (c, starts)) for key, c in needed.items())))
     todo = (
-        (place, _run, (c, None if key is None else starts[key], models))
+        (place, _run, (c, None if key is None else begun[key], models, measure))
         for place, (c, key) in enumerate(zip(configs, keys, strict=True))
     )
-    outcomes: dict[int, Outcome] = {}
-    for place, outcome in _side_by_side(jobs, todo):
-        outcomes[place] = outcome
-        if progress is not None:
-            progress(1)
-    return [outcomes[place] for place in range(len(configs))]
+    yield from _side_by_side(jobs, todo)
+
+
+def as_trained(config: TrainConfig) -> TrainConfig:
+    """What a sweep makes of a configuration: one thread, and the CPU where the device is open."""
+    return dataclasses.replace(config, threads=1, device="cpu" if config.device == "auto" else config.device)
 
 
 def _side_by_side(
@@ -81,14 +112,49 @@ def _start_key(config: TrainConfig) -> str | None:
     return config.start().digest()
 
 
-def _start(config: TrainConfig) -> nn.Module:
-    return _trained(config.start(), None, f"the full-precision start of {_name(config)}").model
+def _start(config: TrainConfig, kept: Path | None) -> nn.Module:
+    if kept is None:
+        return _trained(config.start(), None, _start_name(config)).model
+    start = start_of(config)
+    file = kept / f"{start.name}.safetensors"
+    network = _stored(start, file)
+    if network is None:
+        network = _trained(start, None, _start_name(config)).model
+        # The file format knows one memory order, which is not the one that the engine trains in.
+        tensors = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
+        write_atomic(file, lambda path: save_file(tensors, path))
+    return network
 
 
-def _run(config: TrainConfig, start: nn.Module | None, models: bool) -> Outcome:
+def _stored(start: TrainConfig, file: Path) -> nn.Module | None:
+    """The network in that file as training left it; ``None`` where there is none, or it is damaged."""
+    data = datasets.load(start.data, root=start.root, image_size=start.image_size)
+    try:
+        with torch.random.fork_rng():
+            network = create(
+                start.arch,
+                num_classes=data.num_classes,
+                in_chans=data.in_chans,
+                image_size=data.image_size,
+                shortcut=start.shortcut,
+                checkpoint=file,
+            )
+    except (OSError, ValueError):
+        return None
+    return channels_last(network).eval()
+
+
+def _run(
+    config: TrainConfig, start: nn.Module | None, models: bool, measure: Callable[[Result], Any] | None
+) -> Outcome:
     result = _trained(config, start, _name(config))
+    measured = None if measure is None else measure(result)
     # Folded, because Torch refuses to pickle a network whose weights are computed from others.
-    return Outcome(result.config, result.result, result.tables, fold(result.model) if models else None)
+    return Outcome(result.config, result.result, result.tables, fold(result.model) if models else None, measured)
+
+
+def _start_name(config: TrainConfig) -> str:
+    return f"the full-precision start of {_name(config)}"
 
 
 def _name(config: TrainConfig) -> str:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from aoqlab import methods
+from aoqlab.cli_training import method_options
 from aoqlab.methods import registry
 from aoqlab.quantizers import AOQ, LSQ, LTQ, Freezing, StatsQ
 
@@ -94,6 +95,35 @@ def test_ablations_differ_from_aoq_in_one_part():
         described = methods.get(name).describe()
         for key in ("weights", "activations", "schedule", "regulariser", "freezing", "lr_scale"):
             assert described[key] == expected[key], (name, key)
+
+
+def test_ablations_take_every_option_of_aoq_but_what_they_fix():
+    whole = methods.options_of("aoq")
+    for name, fixed in {
+        "aoq-no-shrink": {"shrink_min", "staircase"},
+        "aoq-no-dampen": {"dampening"},
+        "aoq-coupled": set(),
+    }.items():
+        options = methods.options_of(name)
+        assert options == {option: default for option, default in whole.items() if option not in fixed}
+        with pytest.raises(ValueError, match=f"method '{name}' has no option"):
+            methods.get(name, **dict.fromkeys(fixed or {"coupled"}, 1))
+
+
+@pytest.mark.parametrize("name", ["aoq", "aoq-no-shrink", "aoq-no-dampen", "aoq-coupled"])
+def test_controls_reach_the_schedule(name):
+    assert methods.get(name).schedule.levels_learn and methods.get(name).schedule.perturbation == 0
+    schedule = methods.get(name, levels_learn=False, perturbation=1).schedule
+    assert (schedule.levels_learn, schedule.perturbation) == (False, 1.0)
+    assert method_options(name, ["levels_learn", "False", "perturbation", "1"]) == {
+        "levels_learn": False,
+        "perturbation": 1.0,
+    }
+
+
+def test_a_coupled_quantizer_may_be_per_channel():
+    quantizer = methods.get("aoq-coupled", per_channel=True).weights(3)
+    assert quantizer.coupled and quantizer.per_channel
 
 
 @pytest.mark.parametrize("kind", ["ltq", "lsq", "none"])

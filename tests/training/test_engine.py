@@ -2,6 +2,7 @@
 
 import copy
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -11,7 +12,7 @@ from aoqlab import datasets, methods, models
 from aoqlab.quantizers import AOQ
 from aoqlab.surgery import quantize, weight_sites
 from aoqlab.training import TrainConfig
-from aoqlab.training.engine import Trainer, compiled_or_eager
+from aoqlab.training.engine import Stopped, Trainer, compiled_or_eager
 from aoqlab.training.run import accelerator_for
 
 
@@ -180,3 +181,91 @@ def test_compiled_and_eager_training_agree_through_all_stages(make, monkeypatch,
     losses = [[row["train_loss"] for row in trainer.metrics] for trainer in (eager, compiled)]
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
     assert compiled.metrics[-1]["stage"] == "dampen"
+
+
+def weights_of(trainer):
+    return {name: latent.detach().clone() for name, latent in trainer.latents.items()}
+
+
+def test_noise_is_of_the_asked_share_of_a_threshold_interval_and_new_at_every_step(make):
+    trainer = make(options={"perturbation": 0.5})
+    trainer._enter(0.1)
+    before = weights_of(trainer)
+    trainer._perturb(0.5)
+    for name, quantizer in trainer.quantizers.items():
+        noise = (trainer.latents[name].detach() - before[name]) / (0.5 * quantizer.threshold_step)
+        assert float(noise.std()) == pytest.approx(1.0, abs=4 / (2 * noise.numel()) ** 0.5)
+        assert float(noise.mean()) == pytest.approx(0.0, abs=4 / noise.numel() ** 0.5)
+    once = noises_of(trainer, before)
+    trainer.step += 1
+    after = weights_of(trainer)
+    trainer._perturb(0.5)
+    assert not any(torch.equal(a, b) for a, b in zip(once, noises_of(trainer, after), strict=True))
+
+
+def noises_of(trainer, before):
+    return [(latent.detach() - before[name]).flatten() for name, latent in trainer.latents.items()]
+
+
+def test_every_process_adds_the_same_noise_whatever_was_drawn_before(make):
+    alone, beside = make(), make()
+    beside.rank = 3
+    torch.randn(5)
+    for trainer in (alone, beside):
+        trainer._enter(0.0)
+        before = torch.random.get_rng_state()
+        trainer._perturb(1.0)
+        assert torch.equal(before, torch.random.get_rng_state())
+    assert same(weights_of(alone), weights_of(beside))
+
+
+def test_noise_per_channel_follows_the_interval_of_the_channel(make):
+    trainer = make(options={"per_channel": True})
+    trainer._enter(0.0)
+    name, quantizer = next(iter(trainer.quantizers.items()))
+    quantizer.threshold_interval[1:] = 0.0
+    before = weights_of(trainer)[name]
+    trainer._perturb(1.0)
+    moved = (trainer.latents[name].detach() != before).flatten(1).any(1)
+    assert moved.tolist() == [True] + [False] * (len(moved) - 1)
+
+
+def test_noise_stops_after_the_shrink_stage(make, monkeypatch):
+    steps, add = [], Trainer._perturb
+    monkeypatch.setattr(
+        Trainer, "_perturb", lambda self, spread: (steps.append((self.step, spread)), add(self, spread))
+    )
+    list(make(options={"perturbation": 0.1}, epochs=5).epochs())
+    assert steps == [(step, 0.1) for step in range(22)]  # 105 steps, the state is that before the step: 21/105 = 0.2
+
+
+def test_no_noise_is_the_run_without_the_option_to_the_bit(make):
+    plain, silent, noisy = make(), make(options={"perturbation": 0.0}), make(options={"perturbation": 0.01})
+    for trainer in (plain, silent, noisy):
+        list(trainer.epochs())
+    assert same(plain.model.state_dict(), silent.model.state_dict())
+    assert not same(plain.model.state_dict(), noisy.model.state_dict())
+
+
+def test_a_run_stopped_amid_the_noise_goes_on_to_the_bit(make):
+    whole, stopped, resumed = (make(options={"perturbation": 0.05}, epochs=5) for _ in range(3))
+    list(whole.epochs())
+    with pytest.raises(Stopped):
+        list(stopped.epochs(lambda: stopped.step == 10))
+    assert stopped.stage.perturbation == 0.05
+    resumed.restore(stopped.capture(""))
+    list(resumed.epochs())
+    assert same(whole.model.state_dict(), resumed.model.state_dict())
+    pd.testing.assert_frame_equal(whole.tracker.history_frame(), resumed.tracker.history_frame(), check_exact=True)
+
+
+def test_held_levels_stay_where_they_began_to_the_bit(make):
+    trainer = make(options={"levels_learn": False}, epochs=5)
+    before = [float(q.level_interval.detach()) for q in trainer.quantizers.values()]
+    stages = [row["stage"] for row in trainer.epochs()]
+    assert stages[-1] == "dampen"
+    assert [float(q.level_interval.detach()) for q in trainer.quantizers.values()] == before
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)

@@ -15,7 +15,7 @@ import torch
 from aoqlab import datasets
 from aoqlab.training import train
 from aoqlab.training.evaluate import evaluate
-from aoqlab.training.sweep import Outcome, RunFailedError, sweep
+from aoqlab.training.sweep import Outcome, RunFailedError, outcomes, sweep
 
 MEASURED = ("metrics", "history", "levels", "intervals", "layers")
 
@@ -111,6 +111,47 @@ def test_models_come_back_only_when_asked_for_and_compute_what_was_measured(conf
     _, accuracy = evaluate(net, datasets.load("digits").test.batches(256))
     assert accuracy == heavy[0].result["accuracy"]
     assert len(np.unique(net.conv2.weight.detach())) == 4
+
+
+def layers_and_start(result):
+    return len(result.tables["layers"]), next(result.start.parameters()).sum().item()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_each_result_is_looked_at_where_it_was_made(jobs, small):
+    configs = [small(method=method, epochs=1) for method in ("lsq", "aoq")]
+    found = dict(outcomes(configs, jobs=jobs, measure=layers_and_start))
+    assert [found[place].config.method for place in range(2)] == ["lsq", "aoq"]
+    assert found[0].measured == found[1].measured == (4, found[0].measured[1])
+
+
+def test_results_come_as_they_are_done_and_nothing_more_is_trained_than_asked_for(small, calls):
+    results = outcomes([small(method="fp32", epochs=1, seed=seed) for seed in range(3)], jobs=1)
+    assert next(results)[0] == 0
+    results.close()
+    assert len(calls) < 3
+
+
+def test_kept_starts_are_read_and_give_the_same_run_to_the_bit(small, calls, tmp_path):
+    config = small(method="aoq", epochs=1)
+    plain, made, read = (
+        dict(outcomes([config], jobs=1, models=True, starts=starts))[0] for starts in (None, tmp_path, tmp_path)
+    )
+    assert [c.method for c in calls] == ["fp32", "aoq", "fp32", "aoq", "aoq"]
+    assert_same(plain, made)
+    assert_same(plain, read)
+    (file,) = tmp_path.glob("start-digits_cnn-digits-*.safetensors")
+    file.write_bytes(file.read_bytes()[:-10])
+    assert_same(plain, dict(outcomes([config], jobs=1, models=True, starts=tmp_path))[0])
+    assert [c.method for c in calls[5:]] == ["fp32", "aoq"], "a damaged file is made again"
+
+
+def test_reading_a_start_draws_no_random_numbers(small, tmp_path):
+    config = small(method="lsq", epochs=1)
+    for _ in range(2):
+        before = torch.random.get_rng_state()
+        dict(outcomes([config], jobs=1, starts=tmp_path))
+        assert torch.equal(before, torch.random.get_rng_state())
 
 
 def test_nothing_to_do_is_no_error():
