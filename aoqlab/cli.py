@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aoqlab import __version__, paths
+from aoqlab.cli_claims import add_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     if options.command == "toy":
         return _call("aoqlab.study", "toy", full=options.full)
+    if options.command == "reproduce":
+        return _call("aoqlab.cli_claims", "reproduce", options=options)
     if options.command == "runs":
         return _call_training("show_runs")
     if options.command == "record":
@@ -78,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         command.prog = f"aoqlab {name}"  # argparse would build it from the two-line usage above
         if name == "toy":
             command.add_argument("--full", action="store_true", help="the paper's size, which takes long")
+        elif name == "reproduce":
+            add_options(command)
         elif name == "record":
             command.add_argument("plan", help="digits, cifar10-jpeg-reduced, cifar10-jpeg")
             command.add_argument("--data", metavar="FOLDER", help="the images, where the plan does not bring its own")
@@ -192,6 +197,7 @@ def _needs_checkout(command: str, root: Path) -> int:
 
 
 COMMANDS = {
+    "reproduce": "test every claim of the paper: runs, verdicts, data/results/report.html",
     "toy": "run the toy study; with --full on the problem of the paper's size",
     "test": "run all checks: lint, format, types, clean notebooks, tests (arguments go to pytest)",
     "lab": "open JupyterLab on notebooks/ (arguments go to Jupyter)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -46,18 +47,43 @@ def bootstrap_interval(differences: Iterable[float], *, level: float = 0.95) -> 
         raise ValueError(f"need finite differences, got {values}")
     if n == 1:
         return -np.inf, np.inf
-    mean, error = values.mean(), stats.sem(values)
+    mean, error = values.mean(), standard_error(values)
     if np.ptp(values) == 0:
         return float(mean), float(mean)
     if n < 5:
         low, high = stats.t.interval(level, n - 1, mean, error)
         return float(low), float(high)
-    draws = values[np.random.default_rng(0).integers(0, n, (RESAMPLES, n))]
-    errors = draws.std(1, ddof=1) / np.sqrt(n)
-    usable = errors > 1e-9 * error  # a resample of equal values has no t
-    t = (draws.mean(1)[usable] - mean) / errors[usable]
-    low, high = np.quantile(t, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(resampled_t(values), [(1 - level) / 2, (1 + level) / 2])
     return float(mean - high * error), float(mean - low * error)
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Of the mean: ``sd / sqrt(n)``."""
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
+
+
+def resampled_t(values: np.ndarray, *, distinct: int = 2) -> np.ndarray:
+    """``t* = (m* - m) / se*`` over 9,999 resamples of n unequal values, the same resamples in every call.
+
+    Resamples of fewer than ``distinct`` of the n values, and those of equal values, which have no t, are left out.
+    """
+    n, scale = len(values), values.std(ddof=1)
+    centred = (values - values.mean()) / scale
+    counts = _resamples(n)
+    means = counts @ centred / n
+    variances = (counts @ centred**2 / n - means**2) / (n - 1)
+    usable = variances > 1e-12  # above the rounding of the difference of two means
+    if distinct > 2:
+        usable &= np.count_nonzero(counts, axis=1) >= distinct
+    return means[usable] / np.sqrt(variances[usable])
+
+
+@functools.lru_cache(maxsize=8)
+def _resamples(n: int) -> np.ndarray:
+    """How often each of n values is drawn, (9999, n)."""
+    draws = np.random.default_rng(0).integers(0, n, (RESAMPLES, n))
+    flat = draws + n * np.arange(RESAMPLES)[:, None]
+    return np.bincount(flat.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(float)
 
 
 def verdict_of(low: float, high: float, direction: int) -> Verdict:

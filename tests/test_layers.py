@@ -45,6 +45,7 @@ ROWS = {
     "explorers": 6,
     "widgets": 6,
     "cli": 6,
+    "cli_claims": 6,
     "cli_training": 6,
     "cli_texts": 6,
     "live": 6,

@@ -85,6 +85,22 @@ def test_without_dampening_its_weight_is_zero():
     assert {ThreeStage(dampening=0.0)(i / 100).dampening for i in range(101)} == {0}
 
 
+@given(st.floats(0, 1))
+def test_held_levels_never_learn_and_nothing_else_changes(progress):
+    assert ThreeStage(levels_learn=False)(progress) == replace(ThreeStage()(progress), levels_learn=False)
+
+
+@given(st.floats(0, 1))
+def test_the_perturbation_lasts_as_long_as_the_shrink_stage_and_changes_nothing_else(progress):
+    plain = ThreeStage()(progress)
+    noise = 0.02 if plain.stage == "shrink" else 0.0
+    assert ThreeStage(perturbation=0.02)(progress) == replace(plain, perturbation=noise)
+
+
+def test_without_a_shrink_stage_there_is_no_perturbation():
+    assert {ThreeStage(shrink_until=0.0, perturbation=1.0)(i / 100).perturbation for i in range(101)} == {0}
+
+
 def test_shrinking_throughout_reaches_the_minimum_at_the_end():
     throughout = ThreeStage(shrink_until=1.0)
     assert [throughout(p).stage for p in (0.0, 0.5, 1.0)] == ["shrink"] * 3
@@ -107,6 +123,9 @@ def test_dampening_from_the_start_does_not_end_the_shrink_stage():
         ("shrink_min", math.nan),
         ("dampening", -1.0),
         ("dampening", math.inf),
+        ("perturbation", -0.1),
+        ("perturbation", math.inf),
+        ("perturbation", math.nan),
         ("staircase", 0),
         ("staircase", 2.5),
         ("staircase", True),

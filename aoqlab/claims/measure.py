@@ -108,7 +108,7 @@ def interval_scalars(blocks: pd.DataFrame) -> dict[str, float]:
     weight = late["steps"] * late.get("weights", 1.0)
     means = {name: late[name] for name in names[2:]}
     means |= {name: late[name] / late["steps"] * PER for name in names[:2]}
-    return {name: float((means[name] * weight).sum() / weight.sum()) for name in names}
+    return {name: float(np.average(means[name], weights=weight)) for name in names}
 
 
 def overlap(weights: np.ndarray, codes: np.ndarray, bins: int = 40) -> float:

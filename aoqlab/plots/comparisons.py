@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
@@ -10,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from aoqlab.plots._frames import current_axes, require_columns
+from aoqlab.plots._marks import plain_log_ticks
 from aoqlab.plots._statistics import bootstrap_interval
 from aoqlab.plots.labels import column_label
 from aoqlab.plots.palette import hue_colors
@@ -22,6 +24,7 @@ def method_comparison(
     hue: str = "method",
     intervals: Mapping[Any, tuple[SupportsFloat, SupportsFloat]] | None = None,
     palette: Mapping[Any, Any] | None = None,
+    logy: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """One column per method: every run a point, beside it the mean with its 95 % bootstrap interval.
@@ -75,12 +78,16 @@ def method_comparison(
             zorder=3,
             gid=f"mean-{method}",
         )
-        wrapped = name.replace(" + ", "\n+ ").replace(", ", ",\n")
+        lines = name.replace(" + ", "\n+ ").replace(", ", ",\n").split("\n")
+        wrapped = "\n".join(textwrap.fill(line, 13, break_long_words=False) for line in lines)
         names.append(f"{wrapped}\nn = {len(sample)}")
     ax.set_xticks(range(len(names)), names)
     ax.set_xlim(-0.55, len(names) - 0.45)
     ax.grid(False, axis="x")
     ax.tick_params(axis="x", length=0)
+    if logy:
+        ax.set_yscale("log")
+        plain_log_ticks(ax.yaxis, *ax.get_ylim())
     ax.set_ylabel(column_label(value))
     ax.set_title("mean, 95 % bootstrap interval", loc="right", fontsize=7, color="#6B6B6B")
     return ax

@@ -40,6 +40,12 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
         "crossings_per_step_in_epoch": "thresholds crossed per weight and step",
         "deep_share": "starts that end in the deep basin (share)",
         "oscillating_share_mean": "oscillating weights (share), mean over time",
+        "error": "error",
+        "crossings_rate": "thresholds crossed\n(per weight and 1000 steps)",
+        "crossings_shrink": "thresholds crossed in the first fifth\n(per weight and 1000 steps)",
+        "overlap": "overlap of pre-trained weights per final level",
+        "movement": "movement of the step size\n(share of itself, per 1000 steps)",
+        "detrended_movement": "movement without trend\n(share of itself, per 1000 steps)",
         "method": "method",
         "arch": "network",
     }

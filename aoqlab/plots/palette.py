@@ -36,6 +36,22 @@ METHOD_COLORS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+VARIANT_COLORS: Mapping[str, str] = MappingProxyType(
+    {
+        "lsq": METHOD_COLORS["lsq"],
+        "aoq": METHOD_COLORS["aoq"],
+        "aoq shrink_min=1": METHOD_COLORS["aoq-no-shrink"],
+        "aoq no dampening": "#E8A0C8",
+        "aoq shrink throughout": "#8A2BE2",
+        "aoq dampening throughout": "#56B4E9",
+        "aoq held levels": "#882255",
+        "aoq coupled": METHOD_COLORS["aoq-coupled"],
+        "aoq frozen weights": "#9A9A9A",
+        "perturbed weights": "#141464",
+    }
+)
+"""Variants that stand beside each other in one picture, so none may look like another."""
+
 _METHOD_LABELS: Mapping[str, str] = MappingProxyType(
     {
         "fp32": "full precision",
@@ -125,7 +141,37 @@ def hue_colors(values: Iterable[Hashable], palette: Mapping[Any, Any] | None = N
 def _printed(value: Any) -> str:
     if isinstance(value, Real):
         return format_number(float(value))
-    return method_label(value) if str(value).strip().lower() in METHOD_COLORS else str(value)
+    return variant_label(value)
+
+
+_SYMBOLS = {"lr": r"$\eta$", "shrink_min": r"$\alpha_{\mathrm{min}}$", "step": "$s_0$"}
+
+
+def variant_label(name: str) -> str:
+    """A variant of a method as printed in a figure: "aoq no dampening" is "AOQ, no dampening".
+
+    A name that does not begin with a method stays as it is.
+    """
+    first, *rest = str(name).split() or [""]
+    if first.lower() not in METHOD_COLORS:
+        return str(name)
+    words = " ".join(word for word in rest if "=" not in word)
+    settings = [_setting(*word.split("=", 1)) for word in rest if "=" in word]
+    return ", ".join([method_label(first), *([words] if words else []), *settings])
+
+
+def _setting(key: str, value: str) -> str:
+    return f"{_SYMBOLS.get(key, key)} = {value}"
+
+
+def variant_palette(names: Iterable[str]) -> dict[str, str]:
+    """Variant → colour, those of `VARIANT_COLORS` first; other variants have the colour of their method.
+
+    `ValueError` where the first word of such a name is no method.
+    """
+    distinct = list(dict.fromkeys(names))
+    others = {name: method_color(name.split()[0]) for name in distinct if name not in VARIANT_COLORS}
+    return {name: color for name, color in VARIANT_COLORS.items() if name in distinct} | others
 
 
 def format_number(value: SupportsFloat, digits: int = 3) -> str:

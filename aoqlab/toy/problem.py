@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from ..datasets.draws import mixed
 from ..grids import UniformGrid, check_bits
 from ..schedule import ThreeStage
 
@@ -65,6 +66,8 @@ class RegressionData:
     start: Float[Tensor, " weights"]
     """Full-precision start, zero loss: ``z + X^+ (y - X z)`` with ``z ~ N(0, 1)``."""
     batches: Int64[Tensor, "steps batch"]
+    seed: int
+    """What all this is drawn from, and the noise that training may add."""
 
 
 def make_data(problem: RegressionProblem, seed: int, *, dtype: torch.dtype = torch.float32) -> RegressionData:
@@ -80,7 +83,12 @@ def make_data(problem: RegressionProblem, seed: int, *, dtype: torch.dtype = tor
     start = z + inputs.T @ torch.cholesky_solve((targets - inputs @ z).unsqueeze(1), kernel).squeeze(1)
     orders = [torch.randperm(problem.n_samples, generator=generator) for _ in range(problem.epochs)]
     batches = torch.stack(orders).reshape(problem.steps, problem.batch_size)
-    return RegressionData(inputs.to(dtype), targets.to(dtype), true.to(dtype), start.to(dtype), batches)
+    return RegressionData(inputs.to(dtype), targets.to(dtype), true.to(dtype), start.to(dtype), batches, seed)
+
+
+def noise(seed: int, step: int, count: int) -> Float[Tensor, " count"]:
+    """Standard normal draws that depend on these numbers alone: float32 on the CPU, for every device and dtype."""
+    return torch.randn(count, generator=torch.Generator().manual_seed(mixed(seed, step)))
 
 
 @dataclass(frozen=True)
@@ -88,13 +96,15 @@ class RunConfig:
     """One training: method, learning rate, and how large the quantization intervals are.
 
     ``step_init``: initial LSQ step, or initial interval of AOQ (both intervals); ``None`` takes the method's own rule
-    (LSQ: ``2 mean|w| / sqrt(Q_P)``; AOQ: ``sigma / 2^(b-2)``). ``schedule`` matters to AOQ only.
+    (LSQ: ``2 mean|w| / sqrt(Q_P)``; AOQ: ``sigma / 2^(b-2)``). ``schedule`` matters to AOQ only. ``coupled`` is AOQ
+    with one interval: thresholds stand at ``alpha s_le``, all gradients as they are (see :class:`aoqlab.AOQ`).
     """
 
     method: Method
     lr: float = 1e-3
     step_init: float | None = None
     schedule: ThreeStage = field(default_factory=ThreeStage)
+    coupled: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in ("lsq", "aoq"):
@@ -102,6 +112,13 @@ class RunConfig:
         for name, value in (("lr", self.lr), ("step_init", self.step_init)):
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} must be positive and finite, got {value}")
+        if self.coupled and self.method != "aoq":
+            raise ValueError(f"coupled=True is a variant of method 'aoq', got method {self.method!r}")
+
+    @property
+    def perturbation(self) -> float:
+        """Noise on the weights in the shrink stage, in threshold intervals; LSQ has none."""
+        return self.schedule.perturbation if self.method == "aoq" else 0.0
 
     def initial_step(self, start: Tensor, bits: int) -> float:
         if self.step_init is not None:
@@ -111,7 +128,7 @@ class RunConfig:
         return float(start.std()) / 2 ** (bits - 2)
 
     def describe(self) -> dict[str, Any]:
-        """Columns of a result table; the schedule's are NaN for LSQ."""
+        """Columns of a result table; the schedule's are NaN for LSQ, which is not ``coupled`` AOQ either."""
         staged = self.method == "aoq"
         schedule = {name: value if staged else math.nan for name, value in asdict(self.schedule).items()}
-        return {"method": self.method, "lr": self.lr, "step_init": self.step_init, **schedule}
+        return {"method": self.method, "lr": self.lr, "step_init": self.step_init, "coupled": self.coupled, **schedule}

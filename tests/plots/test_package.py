@@ -7,7 +7,18 @@ import aoqlab.plots
 
 FOLDER = Path(aoqlab.plots.__file__).parent
 ALLOWED = {"matplotlib", "numpy", "pandas", "seaborn", "aoqlab.plots"}
-STANDARD = {"__future__", "collections", "contextlib", "importlib", "itertools", "numbers", "types", "typing"}
+STANDARD = {
+    "__future__",
+    "collections",
+    "contextlib",
+    "dataclasses",
+    "importlib",
+    "itertools",
+    "numbers",
+    "textwrap",
+    "types",
+    "typing",
+}
 
 
 def imports(path):

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from aoqlab.plots import LEVEL_CMAP, METHOD_COLORS, level_colors, method_color, method_label
+from aoqlab.plots import (
+    LEVEL_CMAP,
+    METHOD_COLORS,
+    VARIANT_COLORS,
+    VERDICTS,
+    level_colors,
+    method_color,
+    method_label,
+    variant_label,
+    variant_palette,
+)
 from aoqlab.plots.palette import format_number, hue_colors, text_color_on
 
 # Methods that are one method under two names.
@@ -52,6 +62,44 @@ def test_methods_stay_apart_for_every_eye(deficiency):
             pytest.fail(f"{one} and {other} share a colour")
         distance = np.linalg.norm(lab(METHOD_COLORS[one], deficiency) - lab(METHOD_COLORS[other], deficiency))
         assert distance > 10, f"{one} and {other} look alike with {deficiency}: {distance:.1f}"
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+@pytest.mark.parametrize(
+    "colors",
+    [
+        list(VARIANT_COLORS.values()),
+        [look.color for look in VERDICTS.values()],
+        [look.tint for look in VERDICTS.values()],
+    ],
+    ids=["variants", "verdicts", "tints"],
+)
+def test_what_stands_side_by_side_stays_apart_for_every_eye(colors, deficiency):
+    for one, other in combinations(colors, 2):
+        assert np.linalg.norm(lab(one, deficiency) - lab(other, deficiency)) > 8, f"{one} and {other} look alike"
+
+
+@pytest.mark.parametrize(
+    ("variant", "label"),
+    [
+        ("aoq", "AOQ"),
+        ("aoq no dampening", "AOQ, no dampening"),
+        ("aoq shrink_min=0.5 lr=0.003", r"AOQ, $\alpha_{\mathrm{min}}$ = 0.5, $\eta$ = 0.003"),
+        ("lsq step=rule", "LSQ, $s_0$ = rule"),
+        ("noise 0.002", "noise 0.002"),
+        ("lossless", "lossless"),
+    ],
+)
+def test_a_variant_is_named_after_its_method_and_what_differs(variant, label):
+    assert variant_label(variant) == label
+
+
+def test_an_unnamed_variant_has_the_colour_of_its_method():
+    palette = variant_palette(["lsq lr=0.003", "aoq held levels", "aoq"])
+    assert list(palette) == ["aoq", "aoq held levels", "lsq lr=0.003"]
+    assert palette["lsq lr=0.003"] == METHOD_COLORS["lsq"]
+    with pytest.raises(ValueError, match="dorefa"):
+        variant_palette(["dorefa lr=1"])
 
 
 def test_every_method_has_a_label():

@@ -1,3 +1,4 @@
+import functools
 import importlib.util
 import math
 import sys
@@ -7,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from aoqlab import ThreeStage
-from aoqlab.toy.engine import EnsembleState
+from aoqlab.toy.engine import EnsembleState, groups
+from aoqlab.toy.problem import noise
 from aoqlab.toy.regression import RegressionProblem, RunConfig, make_data, run_ensemble
 
 LOOP = Path(__file__).parents[2] / "benchmarks" / "toy_loop.py"
@@ -22,6 +25,15 @@ CONFIGS = [
     RunConfig("aoq", lr=1e-2, schedule=WILD),
     RunConfig("aoq", lr=1e-2, step_init=0.7, schedule=replace(WILD, shrink_until=0.5, dampen_from=0.5, staircase=5)),
 ]
+SPECIAL = [
+    RunConfig("aoq", lr=1e-2, schedule=replace(WILD, levels_learn=False)),
+    RunConfig("aoq", lr=3e-3, coupled=True),
+    RunConfig("aoq", lr=1e-2, schedule=WILD, coupled=True),
+    RunConfig("aoq", lr=1e-2, schedule=replace(WILD, perturbation=0.1, dampen_from=0.1)),
+    RunConfig("aoq", lr=1e-2, step_init=0.7, schedule=replace(WILD, shrink_until=0.7, perturbation=0.03)),
+    RunConfig("aoq", lr=1e-2, schedule=replace(WILD, perturbation=0.1), coupled=True),
+]
+TOGETHER = [[configs[i] for i in places] for configs in [CONFIGS + SPECIAL] for places in groups(configs)]
 
 
 @pytest.fixture(scope="module")
@@ -32,29 +44,59 @@ def plain_loop():
     return module
 
 
+@pytest.fixture(scope="module")
+def twin(plain_loop):
+    """Trains a configuration by the plain loop with coupled AOQ, and with noise after the steps of its optimizer."""
+    data = make_data(SMALL, 3, dtype=torch.float64)
+
+    class Model(plain_loop.QuantizedLinear):
+        def __init__(self, start, config, bits):
+            super().__init__(start, config, bits)
+            self.quantizer.coupled = config.coupled
+
+    @functools.cache
+    def train(config):
+        def add_noise(optimizer, *_):
+            weight = optimizer.param_groups[0]["params"][0]
+            step = int(optimizer.state[weight]["step"]) - 1
+            stage, interval = config.schedule(step / SMALL.steps), config.initial_step(data.start, SMALL.bits)
+            drawn = noise(data.seed, step, SMALL.n_weights).double()
+            weight.data += stage.perturbation * stage.shrink * interval * drawn
+
+        handle = register_optimizer_step_post_hook(add_noise) if config.perturbation else None
+        loop = plain_loop.train(SMALL, data, config)
+        if handle is not None:
+            handle.remove()
+        return loop
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain_loop, "QuantizedLinear", Model)
+        yield train
+
+
 def state_of(configs, problem=SMALL, seed=0, dtype=torch.float64):
     return EnsembleState(configs, problem, make_data(problem, seed, dtype=dtype), "cpu")
 
 
-@pytest.mark.parametrize("index", range(len(CONFIGS)))
-def test_the_ensemble_trains_the_same_trajectory_as_the_plain_loop(index, plain_loop, path):
-    config, data = CONFIGS[index], make_data(SMALL, 3, dtype=torch.float64)
-    loop = plain_loop.train(SMALL, data, config)
-    state = state_of(CONFIGS, seed=3)
+@pytest.mark.parametrize("together", TOGETHER)
+def test_the_ensemble_trains_the_same_trajectory_as_the_plain_loop(together, twin, path):
+    state = state_of(together, seed=3)
     state.advance(50)
     state.advance(SMALL.steps)
-    torch.testing.assert_close(state.weights[index], loop.weight, rtol=1e-9, atol=1e-11)
-    own = loop.quantizer.level_interval if config.method == "aoq" else loop.quantizer.step
-    torch.testing.assert_close(state.step[index], own.detach(), rtol=1e-9, atol=1e-11)
     tracker = state.tracker
-    for name in ("crossings", "oscillations", "levels_visited", "initial", "current"):
-        assert torch.equal(getattr(tracker, name)[str(index)], getattr(loop.tracker, name)), name
-    torch.testing.assert_close(tracker.frequency[str(index)], loop.tracker.frequency)
-    assert torch.equal(tracker.transitions[index], loop.tracker.transitions[0])
-    ours, theirs = tracker.to_frame().iloc[index], loop.tracker.to_frame().iloc[0]
-    for name in ("hamming_max_share", "distinct_configurations", "explored_volume", "steps"):
-        assert ours[name] == pytest.approx(theirs[name]), name
-    assert ours["crossings"] > 0  # else the comparison would say little
+    for index, config in enumerate(together):
+        loop = twin(config)
+        torch.testing.assert_close(state.weights[index], loop.weight, rtol=1e-9, atol=1e-11)
+        own = loop.quantizer.level_interval if config.method == "aoq" else loop.quantizer.step
+        torch.testing.assert_close(state.step[index], own.detach(), rtol=1e-9, atol=1e-11)
+        for name in ("crossings", "oscillations", "levels_visited", "initial", "current"):
+            assert torch.equal(getattr(tracker, name)[str(index)], getattr(loop.tracker, name)), name
+        torch.testing.assert_close(tracker.frequency[str(index)], loop.tracker.frequency)
+        assert torch.equal(tracker.transitions[index], loop.tracker.transitions[0])
+        ours, theirs = tracker.to_frame().iloc[index], loop.tracker.to_frame().iloc[0]
+        for name in ("hamming_max_share", "distinct_configurations", "explored_volume", "steps"):
+            assert ours[name] == pytest.approx(theirs[name]), name
+        assert ours["crossings"] > 0  # else the comparison would say little
 
 
 def test_single_precision_follows_double_precision_until_codes_part():
@@ -159,6 +201,8 @@ def test_progress_counts_every_step_of_every_run():
     [
         (lambda: RunConfig("lsq", lr=0.0), "lr must be positive"),
         (lambda: RunConfig("lsq", step_init=math.inf), "step_init must be positive"),
+        (lambda: RunConfig("lsq", coupled=True), "coupled=True is a variant of method 'aoq'"),
+        (lambda: state_of([CONFIGS[2], SPECIAL[1]]), "need a state each"),
         (lambda: RegressionProblem(n_weights=10, n_samples=20), "must not exceed"),
         (lambda: RegressionProblem(batch_size=7), "must divide"),
         (lambda: RegressionProblem(bits=9), "bits must be"),

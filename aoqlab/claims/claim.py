@@ -1,0 +1,158 @@
+"""What a claim is: a sentence, and the statistics that decide it, written down before any of them is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ..findings import tuned
+
+Kind = Literal["toy", "network"]
+
+
+class NotRunError(LookupError):
+    """The runs that a statistic needs were not made on this data."""
+
+
+@dataclass(frozen=True)
+class At:
+    """The runs of one variant."""
+
+    variant: str
+
+    def of(self, runs: pd.DataFrame, column: str) -> pd.Series:
+        """Seed -> value. Raises ``NotRunError``."""
+        return _of_seed(_only(runs, runs["variant"] == self.variant, self.variant), column)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The variant of a group with the lowest mean error; chosen on half of the seeds, judged on the other half."""
+
+    group: str
+    without: tuple[str, ...] = ()
+    """Variants of the group that are left out."""
+
+    def of(self, runs: pd.DataFrame, column: str) -> pd.Series:
+        """Seed -> value of the variant that was chosen on the other seeds. Raises ``NotRunError``."""
+        own = _members(runs, self.group)
+        own = own[~own["variant"].isin(self.without)]
+        # A run that failed is the worst there is, and a mean of infinities has no order.
+        finite = own.assign(error=own["error"].where(np.isfinite(own["error"]), 1e12))
+        return tuned(finite, ["variant"], value="error")[column]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Between the runs of a group, where they have the same ``by`` as the runs of ``like``, seed by seed.
+
+    Linear in log(by) between neighbours; the nearest run beyond the ends.
+    """
+
+    group: str
+    like: str
+    by: str
+
+    def of(self, runs: pd.DataFrame, column: str) -> pd.Series:
+        """Seed -> value. Raises ``NotRunError``."""
+        own = _members(runs, self.group)
+        wanted = At(self.like).of(runs, self.by)
+        found = {}
+        for seed, rows in own.groupby("seed"):
+            rows = rows.sort_values(self.by)
+            at, values = np.log(rows[self.by].clip(lower=1e-9)), rows[column]
+            found[seed] = float(np.interp(np.log(max(wanted[seed], 1e-9)), at, values))
+        return pd.Series(found, name=column).rename_axis("seed")
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """The runs of one variant, less those of another on the same seeds."""
+
+    variant: str
+    base: str
+
+    def of(self, runs: pd.DataFrame, column: str) -> pd.Series:
+        """Seed -> difference. Raises ``NotRunError``."""
+        return At(self.variant).of(runs, column) - At(self.base).of(runs, column)
+
+
+Selector = At | Best | Matched | Beyond
+Form = Literal["difference", "log2 ratio"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One comparison, paired by seed."""
+
+    statistic: str
+    """In words: what is compared with what."""
+    column: str
+    """Of the table of runs."""
+    first: Selector
+    second: Selector | None
+    """``None``: the first alone is compared with the mark."""
+    direction: Literal[1, -1]
+    """Sign of the effect that the claim predicts."""
+    unit: str
+    form: Form = "difference"
+    scale: float = 1.0
+    mark: float = 0.0
+    """What the effect has to lie beyond, in the unit."""
+    on: Kind | None = None
+    """The kind of data it is meant for; ``None``: any."""
+    derive: Callable[[pd.DataFrame], pd.Series] | None = None
+    """Makes ``column`` from the others, where no run has it."""
+
+    def differences(self, runs: pd.DataFrame) -> pd.Series:
+        """Seed -> effect in the unit. Raises ``NotRunError`` where runs or the measure are missing."""
+        if self.derive is not None:
+            runs = runs.assign(**{self.column: self.derive(runs)})
+        if self.column not in runs:
+            raise NotRunError(f"{self.column} is not measured here")
+        first = self.first.of(runs, self.column)
+        if self.second is None:
+            effect = first
+        else:
+            second = self.second.of(runs, self.column)
+            if set(first.index) != set(second.index):
+                raise NotRunError(f"{self.statistic}: seeds differ, {sorted(first.index)} and {sorted(second.index)}")
+            effect = np.log2(first / second) if self.form == "log2 ratio" else first - second
+        if effect.isna().all():
+            raise NotRunError(f"{self.column} is not measured here")
+        return (effect * self.scale).sort_index()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper, or of this project where the paper is silent, and what decides it."""
+
+    id: str
+    finding: Literal[1, 2, 3]
+    """The paper's finding that it belongs to: local search; moderate oscillation explores; decoupling stabilises."""
+    sentence: str
+    """In our own words."""
+    parts: tuple[Part, ...]
+    """All of these must hold."""
+    also: tuple[Part, ...] = ()
+    """Shown beside, with intervals; they decide nothing."""
+    because: str = ""
+    """Why this statistic, and what it leaves open."""
+
+
+def _members(runs: pd.DataFrame, group: str) -> pd.DataFrame:
+    return _only(runs, runs["groups"].map(lambda groups: group in groups.split("|")), group)
+
+
+def _only(runs: pd.DataFrame, mask: pd.Series, what: str) -> pd.DataFrame:
+    if not mask.any():
+        raise NotRunError(f"there are no runs of {what!r}")
+    return runs[mask]
+
+
+def _of_seed(runs: pd.DataFrame, column: str) -> pd.Series:
+    return runs.set_index("seed")[column].sort_index()

@@ -1,0 +1,118 @@
+"""From runs to verdicts: every claim on every data set, with all its statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from .claim import At, Best, Beyond, Claim, Matched, NotRunError, Part, Selector
+from .experiments import LEAST, Experiment
+from .statistics import Comparison, compare, settle, together
+from .units import ERROR
+
+
+def evaluate(
+    experiment: Experiment, runs: pd.DataFrame, claims: Iterable[Claim]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Verdicts (a row per claim), statistics (a row per comparison) and differences (a row per comparison and seed).
+
+    ``runs`` are those of this data set. Verdicts stand alone here; :func:`settle_all` accounts for their number. Claims
+    whose runs were not made are left out.
+    """
+    verdicts, statistics, differences = [], [], []
+    for claim in claims:
+        decided, beside = _on(claim.parts, experiment), _on(claim.also, experiment)
+        try:
+            deciding = [(part, part.differences(runs)) for part in decided]
+        except NotRunError:
+            continue
+        if not deciding:
+            continue
+        results = [(part, effect, _compared(part, effect, experiment)) for part, effect in deciding]
+        verdict, p = together([result for _, _, result in results])
+        part, _, weakest = _weakest(results, verdict)
+        verdicts.append(
+            {
+                "claim": claim.id,
+                "finding": claim.finding,
+                "sentence": claim.sentence,
+                "verdict_alone": verdict,
+                "p": p,
+                "statistic": part.statistic,
+                **{k: getattr(weakest, k) for k in ("effect", "low", "high", "n", "agree", "seeds_needed")},
+                "unit": unit_of(part, experiment),
+                "mark": part.mark,
+                "direction": part.direction,
+                "parts": len(results),
+            }
+        )
+        for part in beside:
+            try:
+                effect = part.differences(runs)
+            except NotRunError:
+                continue
+            results.append((part, effect, _compared(part, effect, experiment)))
+        for place, (part, effect, result) in enumerate(results):
+            shared = {"claim": claim.id, "statistic": part.statistic}
+            statistics.append(
+                {
+                    **shared,
+                    "deciding": place < len(deciding),
+                    "column": part.column,
+                    "first": label(part.first),
+                    "second": "" if part.second is None else label(part.second),
+                    "unit": unit_of(part, experiment),
+                    "form": part.form,
+                    **asdict(result),
+                }
+            )
+            differences += [{**shared, "seed": seed, "difference": value} for seed, value in effect.items()]
+    return pd.DataFrame(verdicts), pd.DataFrame(statistics), pd.DataFrame(differences)
+
+
+def settle_all(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """With ``p_holm``, ``verdict``, ``reason`` and ``family_size``: verdicts of one budget are one family, over all its
+    claims and data sets."""
+    table = verdicts.assign(verdict=verdicts["verdict_alone"], family=verdicts["budget"])
+    settled = settle(table).drop(columns="family")
+    return settled.assign(family_size=verdicts.groupby("budget")["claim"].transform("size"))
+
+
+def label(selector: Selector) -> str:
+    """A selector in words."""
+    match selector:
+        case At(variant):
+            return variant
+        case Best(group, without):
+            left_out = f", without {', '.join(without)}" if without else ""
+            return f"best of {group}{left_out}"
+        case Matched(group, like, by):
+            return f"{group} at the {by} of {like}"
+        case Beyond(variant, base):
+            return f"{variant} beyond {base}"
+
+
+def unit_of(part: Part, experiment: Experiment) -> str:
+    """The unit, with that of the error on these data put in."""
+    errors = {"toy": "mean squared error", "network": "points"}
+    return errors[experiment.kind] if part.unit == ERROR else part.unit
+
+
+def _on(parts: Iterable[Part], experiment: Experiment) -> list[Part]:
+    return [part for part in parts if part.on in (None, experiment.kind)]
+
+
+def _compared(part: Part, effect: pd.Series, experiment: Experiment) -> Comparison:
+    usable = effect[np.isfinite(effect)]
+    if not len(usable):
+        raise NotRunError(f"{part.statistic}: no seed has a value")
+    return compare(usable.to_numpy(), direction=part.direction, mark=part.mark, least=LEAST[experiment.kind])
+
+
+def _weakest(results: list[tuple[Part, pd.Series, Comparison]], verdict: str) -> tuple[Part, pd.Series, Comparison]:
+    """The part that the verdict hangs on: one that has it, and of those the one nearest to tipping over."""
+    same = [r for r in results if r[2].verdict == verdict] or results
+    return max(same, key=lambda r: r[2].p) if verdict != "not reproduced" else min(same, key=lambda r: r[2].p)

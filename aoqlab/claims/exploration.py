@@ -1,0 +1,129 @@
+"""Claims about how much of the solution space is seen (notebook 05)."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from .claim import At, Best, Beyond, Claim, Part
+from .units import RATE, VOLUME
+
+AOQ, LSQ, FROZEN = At("aoq"), At("lsq"), At("aoq frozen weights")
+BEST_AOQ, BEST_LSQ = Best("aoq grid"), Best("lsq grid")
+MEASURES = (
+    ("changed_share", "share of weights whose code ever changed", "share"),
+    ("hamming_share", "share of codes that differ from the start at the end", "share"),
+    ("levels_visited", "levels visited per weight", "levels"),
+    ("explored_after", "explored volume gained after the shrink stage", "share"),
+)
+
+
+def _per_crossing(runs: pd.DataFrame) -> pd.Series:
+    """Explored volume for each thousand thresholds crossed by a weight."""
+    return runs["explored_volume"] / (runs["crossings"] * runs["steps"] / 1000)
+
+
+CLAIMS = (
+    Claim(
+        "local-search",
+        1,
+        "Conventional quantization-aware training searches near its start: LSQ explores less than AOQ at the same "
+        "learning rate.",
+        (
+            Part(
+                "explored volume, AOQ - LSQ, published learning rate",
+                "explored_volume",
+                AOQ,
+                LSQ,
+                +1,
+                VOLUME,
+            ),
+        ),
+        (
+            *(Part(f"{words}, AOQ - LSQ", column, AOQ, LSQ, +1, unit) for column, words, unit in MEASURES),
+            Part(
+                "explored volume of AOQ beyond that of its moving thresholds over weights that stand still, - LSQ",
+                "explored_volume",
+                Beyond("aoq", "aoq frozen weights"),
+                LSQ,
+                +1,
+                VOLUME,
+            ),
+            Part(
+                "explored volume, AOQ's moving thresholds over weights that stand still - LSQ",
+                "explored_volume",
+                FROZEN,
+                LSQ,
+                +1,
+                VOLUME,
+            ),
+        ),
+        "A code also changes when a threshold moves over a weight that does not. How much of AOQ's explored "
+        "volume that is, the control with frozen weights shows; the verdict is about the volume as such.",
+    ),
+    Claim(
+        "local-search-tuned",
+        1,
+        "Also when both are trained at the settings that suit each best, LSQ explores less than AOQ.",
+        (
+            Part(
+                "explored volume, AOQ - LSQ, each at its best",
+                "explored_volume",
+                BEST_AOQ,
+                BEST_LSQ,
+                +1,
+                VOLUME,
+            ),
+        ),
+        tuple(
+            Part(f"{words}, AOQ - LSQ, each at its best", column, BEST_AOQ, BEST_LSQ, +1, unit)
+            for column, words, unit in MEASURES
+        ),
+        "Best is judged by final error; the setting is chosen on one half of the seeds and judged on the other.",
+    ),
+    Claim(
+        "oscillation-is-not-exploration",
+        1,
+        "LSQ's weights cross thresholds as often as AOQ's or more, yet go back and forth over the same ones: "
+        "each crossing explores less.",
+        (
+            Part("crossings, LSQ - AOQ", "crossings", LSQ, AOQ, +1, RATE),
+            Part(
+                "explored volume per crossing, AOQ / LSQ",
+                "volume_per_crossing",
+                AOQ,
+                LSQ,
+                +1,
+                "doublings",
+                form="log2 ratio",
+                derive=_per_crossing,
+            ),
+        ),
+        (
+            Part("share of LSQ's crossings that go back, beyond one half", "returns", LSQ, None, +1, "share", mark=0.5),
+            Part("share of crossings that go back, LSQ - AOQ", "returns", LSQ, AOQ, +1, "share"),
+        ),
+        "The paper says both that LSQ's weights seldom cross and that they oscillate; this asks which it is.",
+    ),
+    Claim(
+        "figure-2",
+        2,
+        "Under LSQ a weight ends at the level next to where it began; under AOQ the pre-trained weights of "
+        "different final levels overlap more.",
+        (Part("overlap of pre-trained weights per final level, AOQ - LSQ", "overlap", AOQ, LSQ, +1, "overlap"),),
+        (
+            Part("the same, each at its best", "overlap", BEST_AOQ, BEST_LSQ, +1, "overlap"),
+            Part("the same, lossless solution - LSQ", "overlap", At("lossless"), LSQ, +1, "overlap", on="toy"),
+            Part("the same, lossless solution - AOQ", "overlap", At("lossless"), AOQ, +1, "overlap", on="toy"),
+            Part(
+                "the same, AOQ's moving thresholds over weights that stand still - LSQ",
+                "overlap",
+                FROZEN,
+                LSQ,
+                +1,
+                "overlap",
+            ),
+        ),
+        "Overlap is 1 where the final level says nothing about the start, 0 where the histograms are slices side "
+        "by side.",
+    ),
+)

@@ -1,0 +1,14 @@
+"""All claims, by the notebook that shows them and by name."""
+
+from __future__ import annotations
+
+from . import accuracy, decoupling, exploration, stages
+from .claim import Claim
+
+FAMILIES = {
+    "exploration": exploration.CLAIMS,
+    "stages": stages.CLAIMS,
+    "decoupling": decoupling.CLAIMS,
+    "accuracy": accuracy.CLAIMS,
+}
+CLAIMS: dict[str, Claim] = {claim.id: claim for claims in FAMILIES.values() for claim in claims}

@@ -1,0 +1,122 @@
+"""Which of the stored results are shown, and in which order: what the notebooks and the report draw from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..plots import claim_evidence
+from .claim import Best
+from .experiments import BUDGETS
+from .registry import CLAIMS
+from .results import Results
+
+
+def one_each(claims: pd.DataFrame) -> pd.DataFrame:
+    """One row per claim and data set, that of the largest budget; claims in their order, toy problems first."""
+    order = {claim: place for place, claim in enumerate(CLAIMS)}
+    size = {budget: place for place, budget in enumerate(BUDGETS)}
+    table = claims.assign(at=claims["claim"].map(order), size=claims["budget"].map(size), toy=claims["kind"] != "toy")
+    table = table.sort_values(["at", "toy", "size", "data"], kind="stable")
+    return table.drop_duplicates(["claim", "data"], keep="last").drop(columns=["at", "size", "toy"])
+
+
+def data_sets(results: Results) -> list[str]:
+    """All data sets with results, toy problems first, then by budget."""
+    shown = one_each(results.claims)
+    order = shown.assign(
+        toy=shown["kind"] != "toy", size=shown["budget"].map({budget: n for n, budget in enumerate(BUDGETS)})
+    )
+    return list(order.sort_values(["toy", "size", "data"], kind="stable")["data"].unique())
+
+
+def largest(table: pd.DataFrame, data: str) -> pd.DataFrame:
+    """The rows of a table on one data set, at the largest budget that it was tried with."""
+    own = table[table["data"] == data]
+    budgets = [budget for budget in BUDGETS if budget in set(own["budget"])]
+    return own[own["budget"].isin(budgets[-1:])]
+
+
+def evidence(results: Results, claim: str) -> Figure:
+    """Every comparison of one claim on every data set it was tried on, seed by seed."""
+    shown = one_each(results.claims)
+    shown = shown[shown["claim"] == claim]
+    keys = ["claim", "data", "budget"]
+    here = (table.merge(shown[keys], on=keys) for table in (results.statistics, results.differences))
+    return claim_evidence(shown, *here, columns=data_sets(results))
+
+
+def error_labels(results: Results) -> dict[str, str]:
+    """Data set -> label of an axis that shows its column ``error``."""
+    own = results.statistics[(results.statistics["column"] == "error") & (results.statistics["form"] == "difference")]
+    return dict(zip(own["data"], own["unit"].replace("points", "test error (points)"), strict=True))
+
+
+def panels(
+    results: Results,
+    table: str,
+    choose: Callable[[pd.DataFrame], pd.DataFrame],
+    *,
+    needs: Sequence[str] = (),
+    columns: int = 0,
+    height: float = 3.0,
+    sharey: bool = False,
+) -> tuple[Figure, dict[str, tuple[Axes, pd.DataFrame]]]:
+    """A figure with a panel per data set, and what to draw on each: data set -> (axes, rows).
+
+    ``choose`` picks from the rows of ``results.<table>`` at the largest budget; data sets of which nothing is left have
+    no panel. Rows without a finite value in one of ``needs`` are left out, and the title says how many. ``columns``:
+    panels side by side (0: all). Height is inches per row.
+    """
+    chosen = {data: choose(largest(getattr(results, table), data)) for data in data_sets(results)}
+    usable = {data: rows[np.isfinite(rows[[*needs]].astype(float)).all(axis=1)] for data, rows in chosen.items()}
+    usable = {data: rows for data, rows in usable.items() if len(rows)}
+    across = columns or max(len(usable), 1)
+    down = max(-(-len(usable) // across), 1)
+    figure = Figure(figsize=(9.6, height * down), layout="constrained")
+    grid = list(figure.subplots(down, across, squeeze=False, sharey=sharey).flat)
+    for ax in grid[len(usable) :]:
+        ax.set_axis_off()
+    if not usable:
+        grid[0].text(0.5, 0.5, "no runs of these are stored", ha="center", va="center")
+    for ax, (data, rows) in zip(grid, usable.items(), strict=False):
+        lost = len(chosen[data]) - len(rows)
+        ax.set_title(
+            f"{data}, n = {rows['seed'].nunique()}" + (f"\n{lost} runs without a finite value" if lost else "")
+        )
+    return figure, {data: (ax, rows) for ax, (data, rows) in zip(grid, usable.items(), strict=False)}
+
+
+def in_groups(runs: pd.DataFrame, *groups: str) -> pd.DataFrame:
+    """The runs of variants that are in any of these groups."""
+    return runs[runs["groups"].str.split("|").map(lambda own: bool(set(groups) & set(own)))]
+
+
+def shrink_mins(variants: pd.Series, published: float) -> pd.Series:
+    """The smallest shrink factor that each AOQ variant's name gives; the published one where it gives none."""
+    found = variants.str.extract(r"shrink_min=([0-9.]+)", expand=False)
+    return found.astype(float).fillna(published)
+
+
+def best_per_rate(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of the runs that methods are tuned over, those of the variant with the least mean error, per method and rate."""
+    tried = runs[runs["groups"].str.contains("grid", regex=False)]
+    # A setting with a failed run is no best one.
+    errors = tried["error"].where(np.isfinite(tried["error"].astype(float)), 1e12)
+    means = errors.groupby([tried["method"], tried["lr"], tried["variant"]]).mean().reset_index()
+    return tried[tried["variant"].isin(means.loc[means.groupby(["method", "lr"])["error"].idxmin(), "variant"])]
+
+
+def tuned_errors(runs: pd.DataFrame) -> pd.DataFrame:
+    """A row per method and seed: the error at the method's best setting, chosen on the other half of the seeds."""
+    groups = sorted({group for groups in runs["groups"] for group in groups.split("|") if group.endswith(" grid")})
+    found = [
+        Best(group).of(runs, "error").rename("error").reset_index().assign(method=group.removesuffix(" grid"))
+        for group in groups
+        if group != "others grid"
+    ]
+    return pd.concat(found, ignore_index=True) if found else runs[:0]

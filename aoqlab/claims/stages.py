@@ -1,0 +1,183 @@
+"""Claims about the amount of oscillation and the three stages (notebook 06)."""
+
+from __future__ import annotations
+
+from .claim import At, Best, Claim, Matched, Part
+from .units import RATE, VOLUME
+
+AOQ, LSQ = At("aoq"), Best("lsq equal")
+NO_SHRINK, MOST = "aoq shrink_min=1", "aoq shrink_min=0.1"
+MODERATE = Best("shrink", without=(NO_SHRINK, MOST))
+NOISE = Matched("noise", like="aoq", by="crossings_shrink")
+
+
+def _error(against: str, second: At | Best | Matched, first: At | Best = AOQ) -> Part:
+    return Part(f"final error, {against}", "error", first, second, -1, "error")
+
+
+def _ablation(name: str, sentence: str, against: str, second: At | Matched, because: str, *also: Part) -> Claim:
+    return Claim(name, 2, sentence, (_error(against, second),), also, because)
+
+
+CLAIMS = (
+    Claim(
+        "moderate-is-best",
+        2,
+        "A moderate amount of oscillation is best: some shrink factor inside the range ends better than both of "
+        "its ends, and than LSQ.",
+        (
+            _error("best shrink_min inside - shrink_min 1", At(NO_SHRINK), MODERATE),
+            _error("best shrink_min inside - shrink_min 0.1", At(MOST), MODERATE),
+            _error("best shrink_min inside - LSQ at the same learning rate", LSQ, MODERATE),
+        ),
+        (
+            _error("published shrink_min 0.3 - LSQ at the same learning rate", LSQ),
+            Part(
+                "crossings, shrink_min 0.1 - shrink_min 1",
+                "crossings",
+                At(MOST),
+                At(NO_SHRINK),
+                +1,
+                RATE,
+            ),
+        ),
+        "Only three differences together make an optimum inside. Inside values compete for the first place, so "
+        "the winner is chosen on one half of the seeds and judged on the other.",
+    ),
+    _ablation(
+        "early-shrink",
+        "Shrinking the intervals early ends better than not shrinking them.",
+        "AOQ - AOQ without shrinking",
+        At(NO_SHRINK),
+        "At the published shrink_min of 0.3.",
+        Part(
+            "crossings in the first stage, AOQ - without",
+            "crossings_shrink",
+            AOQ,
+            At(NO_SHRINK),
+            +1,
+            RATE,
+        ),
+        Part("crossings after it, AOQ - without", "crossings_widen", AOQ, At(NO_SHRINK), +1, RATE),
+    ),
+    _ablation(
+        "oscillation-not-noise",
+        "It is the oscillation that helps: random perturbation of the weights with as many crossings ends worse.",
+        "AOQ - perturbed weights at the same crossing rate",
+        NOISE,
+        "The control does not shrink; in the first stage its weights are perturbed after every step. Of several "
+        "strengths, error is interpolated to the crossing rate of AOQ's first stage.",
+        Part("perturbed weights - AOQ without either", "error", NOISE, At(NO_SHRINK), -1, "error"),
+        Part("explored volume, AOQ - perturbed weights", "explored_volume", AOQ, NOISE, +1, VOLUME),
+        Part(
+            "crossings in the first stage, perturbed / AOQ (0: matched)",
+            "crossings_shrink",
+            NOISE,
+            AOQ,
+            +1,
+            "doublings",
+            form="log2 ratio",
+        ),
+    ),
+    _ablation(
+        "calm-late",
+        "Oscillation is to be early: shrinking for the whole training ends worse than shrinking for a fifth of it.",
+        "AOQ - AOQ that shrinks throughout",
+        At("aoq shrink throughout"),
+        "With shrinking throughout the levels never learn, since they learn after the first stage.",
+    ),
+    _ablation(
+        "dampening-helps",
+        "The dampening of the last stage improves the result.",
+        "AOQ - AOQ without dampening",
+        At("aoq no dampening"),
+        "At the published strength of 0.01.",
+    ),
+    _ablation(
+        "dampening-late",
+        "Dampening belongs to the end: from the start it would keep the search near where it began.",
+        "AOQ - AOQ with dampening throughout",
+        At("aoq dampening throughout"),
+        "At the published strength of 0.01.",
+        Part(
+            "explored volume, AOQ - with dampening throughout",
+            "explored_volume",
+            AOQ,
+            At("aoq dampening throughout"),
+            +1,
+            VOLUME,
+        ),
+    ),
+    Claim(
+        "widening-calms",
+        2,
+        "As the level interval grows in the second stage, oscillation calms.",
+        (
+            Part(
+                "rank correlation of s_le and crossing rate within a run",
+                "widen_correlation",
+                AOQ,
+                None,
+                -1,
+                "correlation",
+            ),
+            Part(
+                "change of the crossing rate over the stage, AOQ - AOQ with levels held",
+                "widen_calmed",
+                AOQ,
+                At("aoq held levels"),
+                -1,
+                RATE,
+            ),
+        ),
+        (
+            Part("growth of s_le over the stage", "widen_growth", AOQ, None, +1, "share of itself"),
+            Part(
+                "change of the crossing rate over the stage, AOQ",
+                "widen_calmed",
+                AOQ,
+                None,
+                -1,
+                RATE,
+            ),
+            Part(
+                "change of the crossing rate over the stage, levels held",
+                "widen_calmed",
+                At("aoq held levels"),
+                None,
+                -1,
+                RATE,
+            ),
+            _error("AOQ - AOQ with levels held", At("aoq held levels")),
+        ),
+        "A crossing rate that falls for other reasons (a learning rate that falls, a loss that settles) also "
+        "correlates; the control with held levels has those reasons too.",
+    ),
+    Claim(
+        "dampening-calms",
+        2,
+        "Through the last stage the share of oscillating weights falls, because of the dampening.",
+        (
+            Part(
+                "change of the oscillating share over the stage, AOQ - AOQ without dampening",
+                "oscillating_calmed",
+                AOQ,
+                At("aoq no dampening"),
+                -1,
+                "share",
+            ),
+            Part("change of the oscillating share over the stage, AOQ", "oscillating_calmed", AOQ, None, -1, "share"),
+        ),
+        (
+            Part(
+                "crossings in the last stage, AOQ - without dampening",
+                "crossings_dampen",
+                AOQ,
+                At("aoq no dampening"),
+                -1,
+                RATE,
+            ),
+        ),
+        "Where the learning rate falls to zero, oscillation calms without dampening; the control shows how much.",
+    ),
+)
