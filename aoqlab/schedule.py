@@ -38,10 +38,10 @@ class ThreeStage:
     ``epoch / 250``: ``alpha = 0.65 + 0.35 cos(2 pi epoch / 100)``, a staircase from 1 to 0.3.
 
     Ablations: ``shrink_min=1`` (no shrink), ``dampening=0`` (no dampening), ``shrink_until=1`` (shrink throughout),
-    ``dampen_from=0`` (dampening from the start, while shrinking too), ``levels_learn=False`` (the level interval is held
-    for the whole training). ``perturbation=r`` is the control of the shrink stage: Gaussian noise of standard deviation
-    ``r`` threshold intervals on the weights after each of its steps. With ``shrink_until=0`` there is
-    no shrink stage: the factor is ``shrink_min`` and the levels learn at once.
+    ``dampen_from=0`` (dampening from the start, while shrinking too), ``levels_learn=False`` (the level interval is
+    held for the whole training). ``perturbation=r`` is the control of the shrink stage: Gaussian noise of standard
+    deviation ``r`` threshold intervals on the weights after each of its steps. With ``shrink_until=0`` there is no
+    shrink stage: the factor is ``shrink_min`` and the levels learn at once.
 
     Raises ``ValueError`` for values out of range. Source: Xie et al., ICCV 2025, section on the training stages.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -40,6 +40,7 @@ def evaluate(
                 "finding": claim.finding,
                 "sentence": claim.sentence,
                 "verdict_alone": verdict,
+                "reason_alone": weakest.reason,
                 "p": p,
                 "statistic": part.statistic,
                 **{k: getattr(weakest, k) for k in ("effect", "low", "high", "n", "agree", "seeds_needed")},
@@ -74,11 +75,11 @@ def evaluate(
 
 
 def settle_all(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """With ``p_holm``, ``verdict``, ``reason`` and ``family_size``: verdicts of one budget are one family, over all its
-    claims and data sets."""
-    table = verdicts.assign(verdict=verdicts["verdict_alone"], family=verdicts["budget"])
-    settled = settle(table).drop(columns="family")
-    return settled.assign(family_size=verdicts.groupby("budget")["claim"].transform("size"))
+    """With ``p_holm``, ``verdict``, ``reason`` and ``family_size``: all claims on the toy data of one budget are one
+    family, and all on its networks another."""
+    at = verdicts["budget"] + " " + verdicts["kind"]
+    alone = verdicts.assign(verdict=verdicts["verdict_alone"], reason=verdicts["reason_alone"], family=at)
+    return settle(alone).assign(family=verdicts["family"], family_size=at.map(at.value_counts()))
 
 
 def label(selector: Selector) -> str:
@@ -109,7 +110,11 @@ def _compared(part: Part, effect: pd.Series, experiment: Experiment) -> Comparis
     usable = effect[np.isfinite(effect)]
     if not len(usable):
         raise NotRunError(f"{part.statistic}: no seed has a value")
-    return compare(usable.to_numpy(), direction=part.direction, mark=part.mark, least=LEAST[experiment.kind])
+    result = compare(usable.to_numpy(), direction=part.direction, mark=part.mark, least=LEAST[experiment.kind])
+    if len(usable) < len(effect):  # to leave out a run that failed would flatter the method that fails
+        reason = f"{len(effect) - len(usable)} of {len(effect)} seeds have no value"
+        result = replace(result, verdict="undecided", reason=reason)
+    return result
 
 
 def _weakest(results: list[tuple[Part, pd.Series, Comparison]], verdict: str) -> tuple[Part, pd.Series, Comparison]:

@@ -101,14 +101,14 @@ def headline(results: Results) -> str:
         for own in [shown.loc[shown["data"] == data, "verdict"]]
     )
     everywhere = shown.groupby("claim", sort=False)["verdict"].agg(lambda verdicts: set(verdicts))
-    groups = {f"**{verdict.capitalize()}** on every data set tried": {verdict} for verdict in VERDICTS}
     lines = []
-    for words, verdicts in groups.items():
-        names = [f"`{claim}`" for claim, found in everywhere.items() if found == verdicts]
-        lines += [f"- {words}: {', '.join(names)}."] if names else []
+    for verdict in VERDICTS:
+        names = [f"`{claim}`" for claim, found in everywhere.items() if found == {verdict}]
+        lines += [f"- **{verdict.capitalize()}** on every data set tried: {', '.join(names)}."] if names else []
     mixed = [f"`{claim}`" for claim, found in everywhere.items() if len(found) > 1]
     lines += [f"- Not the same on all: {', '.join(mixed)}."] if mixed else []
-    return f"{len(CLAIMS)} claims were judged, each on its own:\n\n{counts}\n" + "\n".join(lines)
+    judged = f"{len(everywhere)} of {len(CLAIMS)} claims were judged, each on its own:"
+    return "\n".join([judged, "", counts, *lines])
 
 
 def markdown_table(claims: pd.DataFrame) -> str:

@@ -52,8 +52,8 @@ def evidence(results: Results, claim: str) -> Figure:
 
 def error_labels(results: Results) -> dict[str, str]:
     """Data set -> label of an axis that shows its column ``error``."""
-    own = results.statistics[(results.statistics["column"] == "error") & (results.statistics["form"] == "difference")]
-    return dict(zip(own["data"], own["unit"].replace("points", "test error (points)"), strict=True))
+    labels = {"toy": "mean squared error", "network": "test error (points)"}
+    return {row.data: labels[row.kind] for row in results.claims.drop_duplicates("data").itertuples()}
 
 
 def panels(
