@@ -55,15 +55,13 @@ def change_of_mind(results: Results, family: str) -> str:
     rows = rows[rows["claim"].isin([claim.id for claim in FAMILIES[family]])]
     lines = []
     for row in rows[rows["verdict"] == "undecided"].to_dict("records"):
+        more = ""  # no number of seeds is known to help against a failed run, or a correction
+        if pd.notna(row["seeds_needed"]) and np.isinf(row["seeds_needed"]):
+            more = f"; so near the mark that even {MOST_SEEDS} seeds would not settle it"
+        elif pd.notna(row["seeds_needed"]):
+            more = f"; were the effect and spread seen the true ones, {_seeds(row)} would settle it"
         where = f"- `{row['claim']}` on {row['data']} is undecided with {row['n']} seeds"
-        if row["verdict_alone"] != "undecided":
-            lines.append(f"{where}: alone it is {row['verdict_alone']}, but {row['reason']}.")
-        elif np.isfinite(row["seeds_needed"]):
-            lines.append(f"{where}; were the effect and spread seen the true ones, {_seeds(row)} would settle it.")
-        else:
-            lines.append(
-                f"{where}; the effect seen is so near the mark that even {MOST_SEEDS} seeds would not settle it."
-            )
+        lines.append(f"{where} ({row['reason']}){more}.")
     lines += [] if lines else ["- No verdict of this family is undecided; other data could still turn any of them."]
     for row in rows[rows["verdict"] != "undecided"].to_dict("records"):
         lines.append(

@@ -13,6 +13,8 @@ from aoqlab.claims.evaluate import evaluate, settle_all
 from aoqlab.claims.experiments import experiments
 from aoqlab.claims.results import FILES, INFO
 
+FAMILY = {claim.id: family for family, claims in FAMILIES.items() for claim in claims}
+
 COLUMNS = ("error", "crossings", "crossings_shrink", "crossings_widen", "crossings_dampen", "oscillating_calmed")
 COLUMNS += (
     "explored_volume",
@@ -59,7 +61,8 @@ def made(budget):
     for experiment in experiments(budget):
         runs, course = invented(experiment, budget)
         verdicts, statistics, differences = evaluate(experiment, runs, CLAIMS.values())
-        verdicts = verdicts.assign(kind=experiment.kind, title=experiment.title, **ORIGIN)
+        families = verdicts["claim"].map(FAMILY)
+        verdicts = verdicts.assign(kind=experiment.kind, title=experiment.title, family=families, **ORIGIN)
         for name, table in zip(FILES, (verdicts, statistics, differences, runs, course), strict=True):
             tables[name].append(table.assign(data=experiment.data, budget=budget))
     found = {name: pd.concat(frames, ignore_index=True) for name, frames in tables.items()}
