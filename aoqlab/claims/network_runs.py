@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +16,14 @@ import pandas as pd
 import torch
 
 from .. import datasets
-from .._files import write_atomic, write_frame
 from ..datasets import Dataset
 from ..surgery import weight_sites
 from ..training import Result, TrainConfig
 from ..training.intervals import learned_interval
 from ..training.sweep import Outcome, as_trained, outcomes
-from . import measure
+from . import cache, measure
+from .cache import VERSION, Kept
 
-VERSION = 1
-"""Part of every key: a change to what is measured makes all runs anew."""
 TRACKED = ("changed_share", "hamming_share", "levels_visited", "explored_volume")
 SETTINGS = ("arch", "method", "epochs", "batch_size", "lr")
 
@@ -38,14 +35,6 @@ class Planned:
     variant: str
     config: TrainConfig
     key: str
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What is kept of a run: its numbers, and a row per epoch."""
-
-    scalars: dict[str, float]
-    history: pd.DataFrame
 
 
 def run(
@@ -73,7 +62,7 @@ def run(
     plan = _plan(configs, seeds, device)
     report = progress or (lambda runs: None)
     cells = Counter(p.key for p in plan)
-    found = {key: kept for key in cells if (kept := _read(folder, key)) is not None}
+    found = {key: kept for key in cells if (kept := cache.read(folder, key)) is not None}
     wanted = {p.key: p.config for p in plan if p.key not in found}
 
     def advance(key: str) -> None:
@@ -84,7 +73,7 @@ def run(
         advance(key)
     keys = list(wanted)
     for place, outcome in outcomes(list(wanted.values()), jobs=jobs, measure=begin_and_end, starts=folder):
-        found[keys[place]] = _write(folder, keys[place], _measured(outcome))
+        found[keys[place]] = cache.write(folder, keys[place], _measured(outcome))
         advance(keys[place])
     rows, histories = [], []
     for p in plan:
@@ -96,7 +85,7 @@ def run(
 
 def missing(configs: Mapping[str, TrainConfig], seeds: Sequence[int], folder: Path) -> int:
     """How many runs :func:`run` would train, full-precision starts not counted."""
-    return sum(_read(folder, key) is None for key in {p.key for p in _plan(configs, seeds, "cpu")})
+    return sum(cache.read(folder, key) is None for key in {p.key for p in _plan(configs, seeds, "cpu")})
 
 
 def _plan(configs: Mapping[str, TrainConfig], seeds: Sequence[int], device: str) -> list[Planned]:
@@ -125,23 +114,6 @@ def _key(config: TrainConfig, data: Dataset) -> str:
     """The same wherever the images lie; others when they change."""
     plain = dataclasses.replace(config, root=None, data=Path(config.data).name)
     return hashlib.sha256(f"{VERSION} {plain.digest()} {data.fingerprint}".encode()).hexdigest()[:16]
-
-
-def _read(folder: Path, key: str) -> Kept | None:
-    """``None`` where there is no such run, or what is there is damaged."""
-    try:
-        scalars = json.loads((folder / f"{key}.json").read_text())
-        history = pd.read_parquet(folder / f"{key}.parquet")
-        return Kept({str(name): float(value) for name, value in scalars.items()}, history)
-    except (OSError, ValueError, AttributeError, TypeError):
-        return None
-
-
-def _write(folder: Path, key: str, kept: Kept) -> Kept:
-    """The numbers last: where they are, all is."""
-    write_frame(kept.history, folder / f"{key}.parquet")
-    write_atomic(folder / f"{key}.json", json.dumps(kept.scalars, indent=1).encode())
-    return kept
 
 
 def begin_and_end(result: Result) -> dict[str, Any]:

@@ -58,9 +58,7 @@ def _claims(names: Sequence[str] | None) -> list[Claim]:
     return [claim for name, claim in CLAIMS.items() if names is None or name in names]
 
 
-def _experiments(
-    budget: str, data: Sequence[str] | None, images: str | Path | None, folder: Path
-) -> list[Experiment]:
+def _experiments(budget: str, data: Sequence[str] | None, images: str | Path | None, folder: Path) -> list[Experiment]:
     if budget not in BUDGETS:
         raise ValueError(f"unknown budget {budget!r}; there are {', '.join(BUDGETS)}")
     if images is not None and budget == "cpu":

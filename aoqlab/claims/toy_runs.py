@@ -7,29 +7,18 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from io import BytesIO
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .._files import write_atomic, write_frame
 from ..toy.regression import EnsembleResult, RegressionProblem, RunConfig, make_data, run_ensemble
-from . import measure
+from . import cache, measure
+from .cache import VERSION, Kept
 
-VERSION = 1
-"""Part of every key: a change to what is measured makes all runs anew."""
 RECORDS = 40
 TRACKED = ("changed_share", "hamming_share", "levels_visited", "explored_volume", "true_codes")
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What is kept of a run: its numbers, and a row per record."""
-
-    scalars: dict[str, float]
-    history: pd.DataFrame
 
 
 def run(
@@ -49,7 +38,7 @@ def run(
     """
     plan = {seed: {name: _key(problem, config, seed) for name, config in configs.items()} for seed in seeds}
     cells = Counter(key for keys in plan.values() for key in keys.values())
-    found = {key: kept for key in cells if (kept := _read(folder, key)) is not None}
+    found = {key: kept for key in cells if (kept := cache.read(folder, key)) is not None}
     report = progress or (lambda steps: None)
     if found:
         report(problem.steps * sum(cells[key] for key in found))
@@ -68,7 +57,7 @@ def run(
             )
             seconds = (time.perf_counter() - started) / len(wanted)
             for number, key in enumerate(wanted):
-                found[key] = _write(folder, key, _measured(problem, result, number, seconds))
+                found[key] = cache.write(folder, key, _measured(problem, result, number, seconds))
             if shared := sum(cells[key] - 1 for key in wanted):
                 report(problem.steps * shared)
     rows, histories = [], []
@@ -82,7 +71,7 @@ def run(
 def missing(problem: RegressionProblem, configs: Mapping[str, RunConfig], seeds: Sequence[int], folder: Path) -> int:
     """How many training steps :func:`run` would take."""
     keys = {_key(problem, config, seed) for config in configs.values() for seed in seeds}
-    return problem.steps * sum(_read(folder, key) is None for key in keys)
+    return problem.steps * sum(cache.read(folder, key) is None for key in keys)
 
 
 def lossless_overlap(problem: RegressionProblem, seed: int) -> float:
@@ -94,31 +83,6 @@ def lossless_overlap(problem: RegressionProblem, seed: int) -> float:
 def _key(problem: RegressionProblem, config: RunConfig, seed: int) -> str:
     settings = {"version": VERSION, "problem": asdict(problem), "config": asdict(config), "seed": int(seed)}
     return "toy-" + hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _read(folder: Path, key: str) -> Kept | None:
-    """``None`` where there is no such run, or what is there is damaged."""
-    try:
-        entry = json.loads((folder / f"{key}.json").read_text())
-        table = (folder / f"{key}.parquet").read_bytes()
-        scalars = {str(name): float(value) for name, value in entry["scalars"].items()}
-        if entry["digest"] != _digest(scalars, table):
-            return None
-        return Kept(scalars, pd.read_parquet(BytesIO(table)))
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
-        return None
-
-
-def _write(folder: Path, key: str, kept: Kept) -> Kept:
-    """The numbers last: where they are, all is."""
-    table = write_frame(kept.history, folder / f"{key}.parquet").read_bytes()
-    entry = {"scalars": kept.scalars, "digest": _digest(kept.scalars, table)}
-    write_atomic(folder / f"{key}.json", json.dumps(entry, indent=1).encode())
-    return kept
-
-
-def _digest(scalars: Mapping[str, float], table: bytes) -> str:
-    return hashlib.sha256(json.dumps(scalars).encode() + table).hexdigest()
 
 
 def _measured(problem: RegressionProblem, result: EnsembleResult, number: int, seconds: float) -> Kept:

@@ -195,7 +195,7 @@ def test_other_images_and_another_version_are_other_runs(made, monkeypatch):
 def test_numbers_are_kept_as_json(made):
     folder, runs, _ = made
     kept = [json.loads(file.read_text()) for file in folder.glob("*.json")]
-    assert runs.loc["aoq", "error"] in [scalars["error"] for scalars in kept]
+    assert runs.loc["aoq", "error"] in [entry["scalars"]["error"] for entry in kept]
 
 
 def test_a_run_that_misses_crossings_is_refused(tmp_path):
