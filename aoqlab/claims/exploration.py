@@ -99,7 +99,9 @@ CLAIMS = (
             ),
         ),
         (
-            Part("share of LSQ's crossings that go back, beyond one half", "returns", LSQ, None, +1, "share", mark=0.5),
+            Part(
+                "share of LSQ's crossings that go back (against one half)", "returns", LSQ, None, +1, "share", mark=0.5
+            ),
             Part("share of crossings that go back, LSQ - AOQ", "returns", LSQ, AOQ, +1, "share"),
         ),
         "The paper says both that LSQ's weights seldom cross and that they oscillate; this asks which it is.",
