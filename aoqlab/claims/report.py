@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from .._files import write_atomic
-from ..plots.verdicts import VERDICTS, verdict_look
+from ..plots.verdicts import ROUNDING, VERDICTS, verdict_look
 from .claim import Claim
 from .experiments import BUDGETS
 from .registry import CLAIMS, FAMILIES
@@ -61,7 +61,7 @@ def change_of_mind(results: Results, family: str) -> str:
         elif pd.notna(row["seeds_needed"]):
             more = f"; were the effect and spread seen the true ones, {_seeds(row)} would settle it"
         where = f"- `{row['claim']}` on {row['data']} is undecided with {row['n']} seeds"
-        lines.append(f"{where} ({row['reason']}){more}.")
+        lines.append(f"{where}{_reason(row)}{more}.")
     lines += [] if lines else ["- No verdict of this family is undecided; other data could still turn any of them."]
     for row in rows[rows["verdict"] != "undecided"].to_dict("records"):
         lines.append(
@@ -150,7 +150,9 @@ def _with_text(results: Results, path: Path) -> str:
 
 def _effect(row: dict) -> str:
     beyond = "" if not row["mark"] else f" (to lie {'above' if row['direction'] > 0 else 'below'} {row['mark']:g})"
-    return f"{row['effect']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}] {row['unit']}{beyond}"
+    # Differences of equal errors are zero but for rounding.
+    effect, low, high = (0.0 if abs(row[k]) < ROUNDING else row[k] for k in ("effect", "low", "high"))
+    return f"{effect:+.3g} [{low:+.3g}, {high:+.3g}] {row['unit']}{beyond}"
 
 
 def _seeds(row: dict) -> str:

@@ -75,9 +75,9 @@ def panels(
     chosen = {data: choose(largest(getattr(results, table), data)) for data in data_sets(results)}
     usable = {data: rows[np.isfinite(rows[[*needs]].astype(float)).all(axis=1)] for data, rows in chosen.items()}
     usable = {data: rows for data, rows in usable.items() if len(rows)}
-    across = columns or max(len(usable), 1)
+    across = max(min(columns or len(usable), len(usable)), 1)
     down = max(-(-len(usable) // across), 1)
-    figure = Figure(figsize=(9.6, height * down), layout="constrained")
+    figure = Figure(figsize=(9.6 if across > 1 else 6.0, height * down), layout="constrained")
     grid = list(figure.subplots(down, across, squeeze=False, sharey=sharey).flat)
     for ax in grid[len(usable) :]:
         ax.set_axis_off()
@@ -89,6 +89,11 @@ def panels(
             f"{data}, n = {rows['seed'].nunique()}" + (f"\n{lost} runs without a finite value" if lost else "")
         )
     return figure, {data: (ax, rows) for ax, (data, rows) in zip(grid, usable.items(), strict=False)}
+
+
+def wide(values: pd.Series) -> bool:
+    """Whether values that are all positive differ so much that only a logarithmic scale shows each."""
+    return bool(0 < 5 * values.min() < values.max())
 
 
 def in_groups(runs: pd.DataFrame, *groups: str) -> pd.DataFrame:

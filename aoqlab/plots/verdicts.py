@@ -30,6 +30,7 @@ VERDICTS: Mapping[str, Look] = MappingProxyType(
         "not reproduced": Look("#762A83", "#E3D3E8", "\N{BALLOT X}"),
     }
 )
+ROUNDING = 1e-12
 _SHORT_UNITS = {
     "per weight and 1000 steps": "per 1000 steps",
     "mean squared error": "MSE",
@@ -51,7 +52,9 @@ def short_unit(unit: str) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """A number with its sign, as in "+0.49"; zero has none."""
+    """A number with its sign, as in "+0.49"; zero, and what differs from it by rounding alone, has none."""
+    if abs(value) < ROUNDING:
+        return "0"
     return f"+{format_number(value, digits)}" if value > 0 else format_number(value, digits)
 
 

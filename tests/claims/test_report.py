@@ -115,6 +115,11 @@ def test_undecided_rows_say_how_many_seeds_would_settle_them(results, needed, sa
     assert all(said in line.split(" | ")[-1] for line in report.markdown_table(rows).splitlines()[2:])
 
 
+def test_differences_by_rounding_alone_are_none(results):
+    table = report.markdown_table(results.claims.assign(effect=2e-15, low=-1e-15, high=1.0, mark=0.0))
+    assert table.count("| +0 [+0, +1] ") == len(results.claims)
+
+
 def test_decided_rows_ask_for_no_seeds(results):
     rows = results.claims.assign(verdict="reproduced")
     assert all(line.endswith("✓ reproduced |  |") for line in report.markdown_table(rows).splitlines()[2:])
@@ -212,6 +217,11 @@ def test_the_best_setting_at_a_rate_has_no_failed_run(results):
     failed = best["variant"].iloc[0]
     again = shown.best_per_rate(runs.assign(error=runs["error"].mask(runs["variant"] == failed, np.inf)))
     assert failed not in set(again["variant"])
+
+
+@pytest.mark.parametrize(("values", "wide"), [([1, 6], True), ([1, 4], False), ([0, 6], False), ([-1, 6], False)])
+def test_a_logarithmic_scale_is_for_positive_values_far_apart(values, wide):
+    assert shown.wide(pd.Series(values)) is wide
 
 
 def test_a_variant_says_its_shrink_factor_or_has_the_published_one():

@@ -62,5 +62,5 @@ def test_an_unknown_verdict_is_named_with_those_known():
 
 
 def test_numbers_carry_their_sign():
-    assert [signed(v) for v in (0.5, -0.5, 0.0)] == ["+0.5", "−0.5", "0"]
+    assert [signed(v) for v in (0.5, -0.5, 0.0, 2e-15)] == ["+0.5", "−0.5", "0", "0"]
     assert short_unit("points") == "points"
