@@ -41,7 +41,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def reproduce(options: argparse.Namespace) -> int:
     """Run, print the verdicts, write the report; the exit status."""
     from . import claims
-    from .claims import report
+    from .claims import report, report_page
 
     try:
         if options.list:
@@ -63,7 +63,7 @@ def reproduce(options: argparse.Namespace) -> int:
         print(verdicts_text(results.claims[results.claims["budget"] == options.budget]))
         print(f"\nTables: {paths.results_dir()}")
         if not options.no_report and paths.notebooks_dir().is_dir():
-            print(f"Report: {report.html(paths.results_dir(), paths.results_dir() / 'report.html')}")
+            print(f"Report: {report_page.html()}")
     except KeyboardInterrupt:
         print("aoqlab: interrupted; finished runs are kept, the same command goes on with the others", file=sys.stderr)
         return INTERRUPTED

@@ -124,7 +124,8 @@ class Part:
             effect = np.log2(first / second) if self.form == "log2 ratio" else first - second
         if effect.isna().all():
             raise NotRunError(f"{self.column} is not measured here")
-        return (effect * self.scale).sort_index()
+        # Errors are differences from 1, and equal ones should differ by nothing.
+        return (effect * self.scale).sort_index().round(12)
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,7 @@ def untried(results: Results) -> str:
     for data in data_sets(results):
         left = [f"`{claim}`" for claim in CLAIMS if claim not in set(shown.loc[shown["data"] == data, "claim"])]
         lines += [f"- On {data} without runs or measure: {', '.join(left)}."] if left else []
-    # Only the largest budget looks for one.
-    lines += [] if "full" in set(results.claims["budget"]) else ["- Nothing here was trained on a GPU."]
+    lines += ["- Nothing here was trained on a GPU."] if (results.claims["device"] == "CPU").all() else []
     kinds = shown.drop_duplicates("data").set_index("data")["title"]
     lines.append(
         "- All verdicts are about these data alone: " + "; ".join(f"*{d}*: {t}" for d, t in kinds.items()) + "."
@@ -123,11 +122,26 @@ def markdown_table(claims: pd.DataFrame) -> str:
     return "\n".join([head, "| --- " * 6 + "|", *rows])
 
 
+def grid_table(claims: pd.DataFrame) -> str:
+    """Verdicts as a Markdown table with a row per claim and a column per data set."""
+    shown = one_each(claims)
+    data = list(dict.fromkeys(shown["data"]))
+    lines = ["| claim | " + " | ".join(data) + " |", "| --- " * (1 + len(data)) + "|"]
+    for name, rows in shown.groupby("claim", sort=False):
+        cells = {}
+        for row in rows.to_dict("records"):
+            agree = f"{row['agree']}/{row['n']} seeds"
+            cells[row["data"]] = f"{verdict_look(row['verdict']).symbol} **{row['verdict']}** {_effect(row)}, {agree}"
+        sentence = rows["sentence"].iloc[0].replace("|", "\\|")
+        lines.append(f"| `{name}` {sentence} | " + " | ".join(cells.get(d, "not tried") for d in data) + " |")
+    return "\n".join(lines)
+
+
 def readme_text(results: Results) -> str:
     """What the README says between its two marks: where the numbers come from, and the table."""
     shown = one_each(results.claims)
     sets = "; ".join(f"*{row.data}* ({row.budget}, n = {_n(shown, row.data)}): {row.title}" for row in _per_data(shown))
-    return f"{_origin(shown)}\n\n{markdown_table(results.claims)}\n\nData (budget, seeds): {sets}."
+    return f"{_origin(shown)}\n\n{grid_table(results.claims)}\n\nData (budget, seeds): {sets}."
 
 
 def update_readme(results: Results, path: str | Path) -> Path:
@@ -180,7 +194,10 @@ def _n(shown: pd.DataFrame, data: str) -> str:
 def _origin(shown: pd.DataFrame) -> str:
     dates = sorted(shown["date"].unique())
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    machines = shown[["processor", "cores", "torch"]].drop_duplicates().itertuples()
-    where = "; ".join(f"{m.processor}, {m.cores} cores, torch {m.torch}" for m in machines)
+    machines = shown[["processor", "cores", "device", "torch"]].drop_duplicates().itertuples()
+    where = "; ".join(
+        f"{m.processor}, {m.cores} cores{'' if m.device == 'CPU' else f', {m.device}'}, torch {m.torch}"
+        for m in machines
+    )
     budgets = ", ".join(budget for budget in BUDGETS if budget in set(shown["budget"]))
     return f"Measured {when} on {where}; budgets: {budgets}. Written by `bash run.sh reproduce`, not by hand."

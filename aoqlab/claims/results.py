@@ -46,6 +46,19 @@ class Results:
     """``<budget>/<data>`` -> versions, hardware, commit, seconds, seeds."""
 
 
+@dataclass(frozen=True)
+class Made:
+    """The runs of one experiment."""
+
+    experiment: Experiment
+    runs: pd.DataFrame
+    history: pd.DataFrame
+    seconds: float
+    """Taken by this call: runs that were there already took none."""
+    device: str
+    """Name of the GPU, or CPU."""
+
+
 def load(folder: str | Path | None = None) -> Results:
     """The stored results in ``folder`` (``data/results/``). Raises ``FileNotFoundError``."""
     where = Path(folder) if folder is not None else paths.results_dir()
@@ -56,11 +69,8 @@ def load(folder: str | Path | None = None) -> Results:
     return Results(**tables, info=json.loads((where / INFO).read_text()))
 
 
-def keep(budget: str, claims: list[Claim], made: list[tuple[Experiment, pd.DataFrame, pd.DataFrame, float]]) -> Results:
-    """Judge, put in place of what was stored for the same budget, data and claims, and write all files or none.
-
-    ``made``: each experiment with its runs, histories and the seconds that they took now.
-    """
+def keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
+    """Judge, put in place of what was stored for the same budget, data and claims, and write all files or none."""
     here = provenance()
     try:
         old = load()
@@ -68,8 +78,9 @@ def keep(budget: str, claims: list[Claim], made: list[tuple[Experiment, pd.DataF
         old = None
     fresh: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     info = dict(old.info) if old is not None else {}
-    for experiment, runs, history, seconds in made:
-        found = (*_judged(experiment, runs, claims, here), runs, history)
+    for own in made:
+        experiment = own.experiment
+        found = (*_judged(own, claims, here), own.runs, own.history)
         for name, table in zip(TABLES, found, strict=True):
             if len(table):
                 fresh[name].append(table.assign(data=experiment.data, budget=budget))
@@ -77,7 +88,8 @@ def keep(budget: str, claims: list[Claim], made: list[tuple[Experiment, pd.DataF
             "title": experiment.title,
             "seeds": experiment.seeds,
             "variants": len(experiment.variants),
-            "seconds": round(seconds, 1),
+            "seconds": round(own.seconds, 1),
+            "device": own.device,
             **here,
         }
     tables = {name: _joined(getattr(old, name, None), fresh[name], [c.id for c in claims]) for name in TABLES}
@@ -90,10 +102,9 @@ def keep(budget: str, claims: list[Claim], made: list[tuple[Experiment, pd.DataF
     return load()
 
 
-def _judged(
-    experiment: Experiment, runs: pd.DataFrame, claims: list[Claim], here: dict[str, Any]
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    verdicts, statistics, differences = evaluate(experiment, runs, claims)
+def _judged(made: Made, claims: list[Claim], here: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    experiment = made.experiment
+    verdicts, statistics, differences = evaluate(experiment, made.runs, claims)
     if len(verdicts):
         families = {claim.id: family for family, found in FAMILIES.items() for claim in found}
         verdicts = verdicts.assign(
@@ -103,6 +114,7 @@ def _judged(
             date=here["created"][:10],
             processor=here["processor"],
             cores=here["cores"],
+            device=made.device,
             torch=here["versions"]["torch"],
             commit=here["git"]["commit"],
         )

@@ -18,7 +18,7 @@ from .claim import At, Best, Beyond, Claim, Matched, Selector
 from .experiments import BUDGETS, Experiment, Variant, experiments
 from .images import reduced
 from .registry import CLAIMS
-from .results import SHOWN, Results, keep
+from .results import SHOWN, Made, Results, keep
 
 
 def reproduce(
@@ -46,8 +46,10 @@ def reproduce(
         experiment = _narrowed(experiment, chosen, seeds)
         started = time.perf_counter()
         title = f"{number}/{len(found)} {experiment.data}"
-        runs, history = _run(experiment, folder / "runs", jobs, title, quiet, on_gpu=budget == "full")
-        made.append((experiment, runs, history, time.perf_counter() - started))
+        gpu = budget == "full" and experiment.kind == "network" and torch.cuda.is_available()
+        runs, history = _run(experiment, folder / "runs", jobs, title, quiet, gpu)
+        device = torch.cuda.get_device_name() if gpu else "CPU"
+        made.append(Made(experiment, runs, history, time.perf_counter() - started, device))
     return keep(budget, chosen, made)
 
 
@@ -92,7 +94,7 @@ def _asks_for(selector: Selector, variant: Variant) -> bool:
 
 
 def _run(
-    experiment: Experiment, folder: Path, jobs: int | None, title: str, quiet: bool, on_gpu: bool
+    experiment: Experiment, folder: Path, jobs: int | None, title: str, quiet: bool, gpu: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     configs: dict[str, Any] = {v.name: v.config for v in experiment.variants}
     seeds = range(experiment.seeds)
@@ -111,7 +113,6 @@ def _run(
             ]
             runs = pd.concat([runs, pd.DataFrame(lossless)], ignore_index=True)
         else:
-            gpu = on_gpu and torch.cuda.is_available()
             runs, history = network_runs.run(
                 configs,
                 seeds,

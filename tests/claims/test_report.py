@@ -27,7 +27,7 @@ COLUMNS += (
 )
 COLUMNS += ("widen_correlation", "widen_calmed", "widen_growth", "movement", "detrended_movement", "reversal_rate")
 COLUMNS += ("lag1_correlation", "true_codes")
-ORIGIN = {"date": "2026-01-31", "processor": "Abacus", "cores": 2, "torch": "2.0", "commit": "0"}
+ORIGIN = {"date": "2026-01-31", "processor": "Abacus", "cores": 2, "device": "CPU", "torch": "2.0", "commit": "0"}
 COURSE = ("aoq", "lsq", "aoq shrink_min=1", "aoq no dampening", "aoq held levels", "aoq coupled", "aoq frozen weights")
 
 
