@@ -1,11 +1,10 @@
 import re
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from aoqlab import methods
-from aoqlab.findings import as_markdown
+from aoqlab.claims import load, report
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,9 +38,9 @@ def test_the_map_names_the_folder(folder):
     assert (ROOT / folder).is_dir()
 
 
-def test_the_findings_are_those_of_the_stored_study():
-    findings = pd.read_parquet(ROOT / "data" / "results" / "toy-full-findings.parquet")
-    assert as_markdown(findings) in README
+def test_the_verdicts_are_those_of_the_stored_results():
+    differs = report.readme_differs(load(ROOT / "data" / "results"), ROOT / "README.md")
+    assert not differs, "README.md and data/results/claims.parquet disagree; run: bash run.sh reproduce --readme"
 
 
 def test_nothing_is_left_to_fill_in():

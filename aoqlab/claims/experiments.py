@@ -19,6 +19,8 @@ LEAST = {"toy": 10, "network": 5}
 PUBLISHED_LR = 1e-3
 SHRINK_MINS = (1.0, 0.7, 0.5, 0.3, 0.2, 0.1)
 """How far the intervals shrink; 0.3 is published and is the variant "aoq", 1 is AOQ without its first stage."""
+BEYOND = 0.05
+"""Shows on the toy problem whether an optimum at the end of the range is one."""
 PERTURBATIONS = (0.002, 0.004, 0.008, 0.016, 0.032)
 """Noise on the weights of the control, in threshold intervals per step: a range around AOQ's own crossing rate."""
 STANDSTILL = 1e-12
@@ -100,6 +102,8 @@ def _toy(data: str, problem: RegressionProblem, seeds: int) -> Experiment:
         add(_name("lsq", PUBLISHED_LR, step=s), found[_name("lsq", PUBLISHED_LR, step=s)].config, "lsq equal")  # type: ignore[arg-type]
     for name, schedule in _stage_variants().items():
         add(name, RunConfig("aoq", PUBLISHED_LR, schedule=schedule), *(["noise"] if name.startswith("noise") else []))
+    beyond = RunConfig("aoq", PUBLISHED_LR, schedule=ThreeStage(shrink_min=BEYOND))
+    add(_name("aoq", PUBLISHED_LR, shrink_min=BEYOND), beyond)
     add("aoq coupled", RunConfig("aoq", PUBLISHED_LR, coupled=True))
     add("aoq frozen weights", RunConfig("aoq", STANDSTILL))
     title = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .claim import At, Best, Claim, Matched, Part, Selector
-from .units import RATE, VOLUME
+from .units import ERROR, RATE, VOLUME
 
 AOQ, LSQ = At("aoq"), Best("lsq equal")
 NO_SHRINK, MOST = "aoq shrink_min=1", "aoq shrink_min=0.1"
@@ -12,7 +12,7 @@ NOISE = Matched("noise", like="aoq", by="crossings_shrink")
 
 
 def _error(against: str, second: Selector, first: Selector = AOQ) -> Part:
-    return Part(f"final error, {against}", "error", first, second, -1, "error")
+    return Part(f"final error, {against}", "error", first, second, -1, ERROR)
 
 
 def _ablation(name: str, sentence: str, against: str, second: Selector, because: str, *also: Part) -> Claim:
@@ -32,6 +32,15 @@ CLAIMS = (
         ),
         (
             _error("published shrink_min 0.3 - LSQ at the same learning rate", LSQ),
+            Part(
+                "final error, shrink_min 0.1 - shrink_min 0.05",
+                "error",
+                At(MOST),
+                At("aoq shrink_min=0.05"),
+                -1,
+                ERROR,
+                on="toy",
+            ),
             Part(
                 "crossings, shrink_min 0.1 - shrink_min 1",
                 "crossings",
