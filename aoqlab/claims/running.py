@@ -13,12 +13,16 @@ import torch
 from tqdm.auto import tqdm
 
 from .. import paths
+from ..datasets.load import data_root
 from . import network_runs, toy_runs
 from .claim import At, Best, Beyond, Claim, Matched, Selector
 from .experiments import BUDGETS, Experiment, Variant, experiments
 from .images import reduced
 from .registry import CLAIMS
 from .results import SHOWN, Made, Results, keep
+
+CIFAR10 = "cifar-10-batches-py"
+"""Where torchvision keeps CIFAR-10."""
 
 
 def reproduce(
@@ -34,8 +38,9 @@ def reproduce(
     """Judge ``claims`` (all) on the data of a budget; makes the runs that are missing, and returns all results so far.
 
     ``seeds``: instead of as many as the budget has. ``data``: only these data sets. ``images``: a folder of images, or
-    cifar10 or cifar100, for the budgets "cpu" (of which it takes a part) and "full". ``jobs``: runs at a time (default:
-    one per core). Every finished run is kept in ``data/results/.claims/``, so an interrupted call goes on where it was.
+    cifar10 or cifar100, for the budgets "cpu" (which takes a part of them; by itself of CIFAR-10, if that is there) and
+    "full". ``jobs``: runs at a time (default: one per core). Every finished run is kept in ``data/results/.claims/``,
+    so an interrupted call goes on where it was.
     Raises ``ValueError`` for an unknown budget, claim or data set.
     """
     chosen = _claims(claims)
@@ -63,6 +68,8 @@ def _claims(names: Sequence[str] | None) -> list[Claim]:
 def _experiments(budget: str, data: Sequence[str] | None, images: str | Path | None, folder: Path) -> list[Experiment]:
     if budget not in BUDGETS:
         raise ValueError(f"unknown budget {budget!r}; there are {', '.join(BUDGETS)}")
+    if images is None and budget == "cpu" and (data_root() / CIFAR10).is_dir():
+        images = "cifar10"
     if images is not None and budget == "cpu":
         images = reduced(images, folder / "images")
     found = experiments(budget, images)
