@@ -225,7 +225,7 @@ class _Job:
         activations = None if method.activations is None or bits == 32 else method.activations(bits)
         if weights is not None or activations is not None:
             size = min(SAMPLE, len(self.data.train))
-            sample, _ = next(iter(self.data.train.batches(0, seed=config.seed, batch_size=size, augment=False)))
+            sample = self.data.train.sample(size, config.seed)
             quantize(
                 model,
                 weights=weights,
