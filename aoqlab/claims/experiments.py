@@ -30,7 +30,10 @@ TOY_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 5e-2)
 TOY_STEPS = (0.3, 0.5, 1.0, None, 2.0, 2.8)
 """LSQ's initial steps; ``None`` is its own rule. As many as AOQ has interval sizes, so both are tuned equally."""
 
-IMAGES_WITHOUT = ("noise *", "aoq * throughout", "aoq no dampening", "aoq held levels", "aoq shrink_min=0.[1257]")
+IMAGES_WITHOUT = (
+    *("noise *", "aoq * throughout", "aoq no dampening", "aoq held levels", "aoq shrink_min=0.[1257]"),
+    *("aoq coupled", "aoq frozen weights"),
+)
 """Controls for which the reduced images have no time."""
 
 NETWORK_RATES = (3e-4, 1e-3, 3e-3)
