@@ -30,11 +30,10 @@ TOY_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 5e-2)
 TOY_STEPS = (0.3, 0.5, 1.0, None, 2.0, 2.8)
 """LSQ's initial steps; ``None`` is its own rule. As many as AOQ has interval sizes, so both are tuned equally."""
 
-IMAGES_WITHOUT = (
-    *("noise *", "aoq * throughout", "aoq no dampening", "aoq held levels", "aoq shrink_min=0.[1257]"),
-    *("aoq coupled", "aoq frozen weights"),
-)
-"""Controls for which the reduced images have no time."""
+LARGE_WITHOUT = ("noise *", "aoq * throughout", "aoq no dampening", "aoq held levels", "aoq shrink_min=0.[1257]")
+"""Controls for which large networks have no time."""
+IMAGES_WITHOUT = (*LARGE_WITHOUT, "aoq coupled", "aoq frozen weights")
+"""And the reduced images on a CPU."""
 
 NETWORK_RATES = (3e-4, 1e-3, 3e-3)
 METHODS = ("lsq", "lsq+dampen", "lsq+freeze", "lsq+oscillate", "n2uq", "statsq", "aoq")
@@ -227,5 +226,5 @@ def _full(arch: str, images: str) -> Experiment:
     base = TrainConfig(arch=arch, data=images, lr=PUBLISHED_LR, image_size=None if small else LARGER)
     size = "" if small else f" at {LARGER} pixels"
     title = f"{arch} on {Path(images).name}{size}, 2-bit weights and activations, the published recipe"
-    options: dict[str, Any] = {} if small else {"methods": ("lsq", "lsq+dampen", "aoq"), "without": IMAGES_WITHOUT}
+    options: dict[str, Any] = {} if small else {"methods": ("lsq", "lsq+dampen", "aoq"), "without": LARGE_WITHOUT}
     return _network(f"{Path(images).name}-{arch}", title, 5, base, **options)
