@@ -137,11 +137,20 @@ def grid_table(claims: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def table_text(results: Results) -> str:
+    """Where the numbers come from, :func:`markdown_table`, and what the data are."""
+    return _framed(results, markdown_table(results.claims))
+
+
 def readme_text(results: Results) -> str:
-    """What the README says between its two marks: where the numbers come from, and the table."""
+    """What the README says between its two marks: as :func:`table_text`, with :func:`grid_table`."""
+    return _framed(results, grid_table(results.claims))
+
+
+def _framed(results: Results, table: str) -> str:
     shown = one_each(results.claims)
     sets = "; ".join(f"*{row.data}* ({row.budget}, n = {_n(shown, row.data)}): {row.title}" for row in _per_data(shown))
-    return f"{_origin(shown)}\n\n{grid_table(results.claims)}\n\nData (budget, seeds): {sets}."
+    return f"{_origin(shown)}\n\n{table}\n\nData (budget, seeds): {sets}."
 
 
 def update_readme(results: Results, path: str | Path) -> Path:

@@ -288,3 +288,16 @@ def test_an_error_in_a_notebook_says_which(folder, tmp_path):
     with pytest.raises(RuntimeError, match=r"00_overview.ipynb could not be run.*reproduce"):
         report.html(broken, tmp_path / "report.html")
     assert not (tmp_path / "report.html").exists()
+
+
+def test_the_grid_has_a_row_for_each_claim_and_a_column_for_each_data_set(results):
+    lines = report.grid_table(
+        results.claims[~((results.claims["claim"] == "figure-2") & (results.claims["data"] == "digits-cnn"))]
+    )
+    head, _, *rows = (line.strip("| ").split(" | ") for line in lines.splitlines())
+    assert head == ["claim", *shown.one_each(results.claims)["data"].unique()]
+    assert [row[0].split("`")[1] for row in rows] == list(CLAIMS)
+    assert all(len(row) == len(head) for row in rows)
+    assert [row[2] for row in rows if "`figure-2`" in row[0]] == ["not tried"]
+    own = results.claims.iloc[0]
+    assert f"**{own['verdict']}** {own['effect']:+.3g} [{own['low']:+.3g}, {own['high']:+.3g}]" in lines
