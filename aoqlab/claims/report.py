@@ -64,9 +64,10 @@ def change_of_mind(results: Results, family: str) -> str:
         lines.append(f"{where}{_reason(row)}{more}.")
     lines += [] if lines else ["- No verdict of this family is undecided; other data could still turn any of them."]
     for row in rows[rows["verdict"] != "undecided"].to_dict("records"):
+        otherwise = row["n"] - row["agree"] if row["verdict"] == "reproduced" else row["agree"]
         lines.append(
             f"- `{row['claim']}` on {row['data']} is {row['verdict']}, with p = {row['p_holm']:.2g} after correction "
-            f"for {row['family_size']} tests; {row['n'] - row['agree']} of {row['n']} seeds say otherwise."
+            f"for {row['family_size']} tests; {otherwise} of {row['n']} seeds say otherwise."
         )
     return "\n".join(lines)
 

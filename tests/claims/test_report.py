@@ -301,3 +301,10 @@ def test_the_grid_has_a_row_for_each_claim_and_a_column_for_each_data_set(result
     assert [row[2] for row in rows if "`figure-2`" in row[0]] == ["not tried"]
     own = results.claims.iloc[0]
     assert f"**{own['verdict']}** {own['effect']:+.3g} [{own['low']:+.3g}, {own['high']:+.3g}]" in lines
+
+
+def test_seeds_that_say_otherwise_are_those_against_the_verdict(results):
+    rows = results.claims[results.claims["family"] == "decoupling"].assign(agree=2, n=6)
+    for verdict, otherwise in (("reproduced", 4), ("not reproduced", 2)):
+        changed = dataclasses.replace(results, claims=rows.assign(verdict=verdict))
+        assert f"{otherwise} of 6 seeds say otherwise" in report.change_of_mind(changed, "decoupling")
