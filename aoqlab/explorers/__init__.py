@@ -1,0 +1,20 @@
+"""Explorers: controls and pictures in one, drawn in the browser; each lives on in exported HTML without a kernel.
+
+``intervals``: thresholds and levels of a quantizer over the weights of a layer, a network, a run or a checkpoint.
+``toy``: any setting of the toy regression's surface, stored or run live. ``landscape``: walks over the 2-D landscape
+from any start. ``runs``: one training, or two side by side, over their epochs and layers.
+"""
+
+from .base import Check as Check
+from .base import Explorer as Explorer
+from .base import Menu as Menu
+from .base import Slider as Slider
+from .base import export_html as export_html
+from .intervals import Intervals as Intervals
+from .intervals import intervals as intervals
+from .landscape import Landscape as Landscape
+from .landscape import landscape as landscape
+from .runs import Runs as Runs
+from .runs import runs as runs
+from .toy import Toy as Toy
+from .toy import toy as toy

@@ -1,0 +1,110 @@
+"""Controls of an explorer as Python sees them: what stands where in the state, and what the browser is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Slider:
+    """Stops to slide over; the state holds the index of one. ``shown`` makes the text beside it.
+
+    With ``play`` (milliseconds per stop) it gets the buttons Play and Step (``step`` stops).
+    """
+
+    name: str
+    label: str
+    values: Sequence[Any]
+    shown: Callable[[Any], str] = str
+    index: int = 0
+    play: int | None = None
+    step: int = 1
+
+    def __post_init__(self) -> None:
+        if not len(self.values) or not 0 <= self.index < len(self.values):
+            raise ValueError(
+                f"{self.name} needs stops and an index among them, got {len(self.values)} and {self.index}"
+            )
+
+    def spec(self) -> dict[str, Any]:
+        texts = [self.shown(value) for value in self.values]
+        plain = [value.item() if isinstance(value, np.generic) else value for value in self.values]
+        own = {"kind": "slider", "name": self.name, "label": self.label, "values": plain, "shown": texts}
+        return own | ({} if self.play is None else {"play": self.play, "step": self.step})
+
+    @property
+    def start(self) -> int:
+        return self.index
+
+    def checked(self, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(self.values):
+            raise ValueError(f"{self.name} stands at a whole number from 0 to {len(self.values) - 1}, got {value!r}")
+        return value
+
+    def meant(self, value: Any) -> int:
+        """The index of a stop's value; of numbers, of the nearest one."""
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            distances = [abs(float(stop) - value) for stop in self.values]
+            return int(np.argmin(distances))
+        if value not in self.values:
+            raise ValueError(f"{self.name} has the stops {list(self.values)}, got {value!r}")
+        return list(self.values).index(value)
+
+
+@dataclass(frozen=True)
+class Menu:
+    """One of several texts; the state holds its key. ``options``: key → text, the first one chosen at the start."""
+
+    name: str
+    label: str
+    options: Mapping[str, str]
+    value: str | None = None
+
+    def spec(self) -> dict[str, Any]:
+        return {"kind": "menu", "name": self.name, "label": self.label, "options": list(self.options.items())}
+
+    @property
+    def start(self) -> str:
+        return self.value if self.value is not None else next(iter(self.options))
+
+    def checked(self, value: Any) -> str:
+        if value not in self.options:
+            raise ValueError(f"{self.name} must be one of {list(self.options)}, got {value!r}")
+        return str(value)
+
+    meant = checked
+
+
+@dataclass(frozen=True)
+class Check:
+    """A box to tick; the state holds a bool."""
+
+    name: str
+    label: str
+    value: bool = False
+
+    def spec(self) -> dict[str, Any]:
+        return {"kind": "check", "name": self.name, "label": self.label}
+
+    @property
+    def start(self) -> bool:
+        return self.value
+
+    def checked(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"{self.name} must be true or false, got {value!r}")
+        return value
+
+    meant = checked
+
+
+Control = Slider | Menu | Check
+
+
+def packed(values: Any, dtype: str = "float32") -> bytes:
+    """An array as bytes (little-endian), for the browser's typed arrays: ``floats``, ``doubles`` read them."""
+    return np.ascontiguousarray(values, dtype=np.dtype(dtype).newbyteorder("<")).tobytes()

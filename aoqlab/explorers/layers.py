@@ -1,0 +1,119 @@
+"""The layers behind an explorer, wherever their weights are: a tensor, a network, a run, a checkpoint file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from .. import models
+from ..models.checkpoints import read_weights
+from ..quantizers import AOQ, LSQ, Quantizer, StatsQ
+from ..surgery import weight_sites
+from ..training import checkpoint as checkpoints
+from ..training.folder import CONFIG, MODEL, RunFolder
+
+_LATENT, _WEIGHT = ".parametrizations.weight.original", ".weight"
+_QUANTIZER = ".parametrizations.weight.0.quantizer."
+
+Weights = Tensor | np.ndarray | nn.Module | Mapping[str, Tensor] | str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Where training left a layer's quantizer: intervals in units of the weights, means over channels."""
+
+    kind: str | None
+    """"aoq-mid-rise", "aoq-mid-tread", "lsq" or "statsq"; ``None`` where the file does not say."""
+    bits: int | None
+    threshold_interval: float
+    level_interval: float
+    shrink: float
+    per_channel: bool
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Weights, and the quantizer that was trained with them where there is one."""
+
+    weights: Tensor
+    learned: Learned | None = None
+
+
+def layers_of(source: Weights) -> tuple[str, dict[str, Layer]]:
+    """What to call the source, and its layers by name: every weight of two dimensions or more, latent where quantized.
+
+    A text is the name of a run, a run's folder, a checkpoint file or a network's name (its published weights), looked
+    for in this order. Raises ``FileNotFoundError`` or ``ValueError`` with what is wrong, and ``TypeError``.
+    """
+    if isinstance(source, (Tensor, np.ndarray)):
+        tensor = torch.as_tensor(source)
+        return "weights", {"weights": Layer(tensor if tensor.is_floating_point() else tensor.float())}
+    if isinstance(source, nn.Module):
+        kinds = {name: (_kind(site.quantizer), site.quantizer.bits) for name, site in weight_sites(source).items()}
+        return type(source).__name__, _layers(source.state_dict(), kinds)
+    if isinstance(source, Mapping):
+        return "weights", _layers(source, {})
+    if isinstance(source, (str, os.PathLike)):
+        return _stored(os.fspath(source))
+    raise TypeError(f"intervals needs a tensor, an array, a network or the name of one, got {type(source).__name__}")
+
+
+def _stored(name: str) -> tuple[str, dict[str, Layer]]:
+    try:
+        folder = RunFolder.named(name)
+    except FileNotFoundError as error:
+        if Path(name).is_file():
+            return Path(name).stem, _layers(read_weights(name), {})
+        if name in models.names():
+            sizes: dict[str, Any] = {"in_chans": 1, "image_size": 8} if name == "digits_cnn" else {}
+            return name, _layers(models.create(name, pretrained=True, **sizes).state_dict(), {})
+        raise FileNotFoundError(f"{name!r} is no run, no file and no network's name: {error}") from error
+    settings = (folder.read(CONFIG) or {}).get("settings", {})
+    newest = [folder.path / MODEL, *(path / checkpoints.MODEL for path in checkpoints.saved(folder.path))]
+    file = next((path for path in newest if path.is_file()), None)
+    if file is None:
+        raise FileNotFoundError(f"the run {name!r} has no weights yet: it writes them after its first epoch")
+    state = load_file(file)
+    method = str(settings.get("method", ""))
+    kind = "statsq" if method == "statsq" else "aoq-mid-rise" if method.startswith("aoq") else None
+    latent = [key.removesuffix(_LATENT) for key in state if key.endswith(_LATENT)]
+    return folder.path.name, _layers(state, {layer: (kind, settings.get("bits")) for layer in latent})
+
+
+def _kind(quantizer: Quantizer) -> str | None:
+    if isinstance(quantizer, AOQ):
+        return f"aoq-{quantizer.grid.kind}"
+    return "lsq" if isinstance(quantizer, LSQ) else "statsq" if isinstance(quantizer, StatsQ) else None
+
+
+def _layers(state: Mapping[str, Tensor], kinds: Mapping[str, tuple[str | None, int | None]]) -> dict[str, Layer]:
+    found = {}
+    for key, tensor in state.items():
+        suffix = _LATENT if key.endswith(_LATENT) else _WEIGHT
+        if tensor.ndim >= 2 and tensor.is_floating_point() and key.endswith(suffix):
+            name = key.removesuffix(suffix)
+            found[name] = Layer(tensor.detach(), _learned(state, name, *kinds.get(name, (None, None))))
+    if not found:
+        raise ValueError("there are no layers with weights of two dimensions or more")
+    return found
+
+
+def _learned(state: Mapping[str, Tensor], layer: str, kind: str | None, bits: int | None) -> Learned | None:
+    own = {key.rpartition(".")[2]: value for key, value in state.items() if key.startswith(layer + _QUANTIZER)}
+    if "threshold_interval" in own:
+        threshold, level, shrink = own["threshold_interval"], own["level_interval"], float(own["shrink"])
+        kind = kind or "aoq-mid-rise"
+    elif "step" in own:
+        threshold = level = own["step"]
+        shrink, kind = 1.0, kind or "lsq"
+    else:
+        return None
+    return Learned(kind, bits, float(threshold.mean()), float(level.mean()), shrink, threshold.numel() > 1)

@@ -1,0 +1,255 @@
+// The toy explorer: two surfaces with a point on each, what the runs of that point did, and runs made live. See toy.py.
+
+const METHODS = ["aoq", "lsq"];
+const NAMES = { aoq: "AOQ", lsq: "LSQ" };
+const SETTINGS = { aoq: "shrink_min", lsq: "step_init" };
+const SYMBOLS = { aoq: "α_min", lsq: "s₀" };
+
+const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+// Arrays of shape (learning rates, settings, seeds, records) and what is asked of them; runs of one place are `seeds`
+// courses of `records` numbers.
+class Courses {
+  constructor(values, rates, settings, seeds) {
+    Object.assign(this, { values, rates, settings, seeds, records: values.length / (rates * settings * seeds) });
+  }
+  at(rate, setting) {
+    const own = this.seeds * this.records, from = (rate * this.settings + setting) * own;
+    return Array.from({ length: this.seeds }, (_, seed) => this.values.subarray(from + seed * this.records, from + (seed + 1) * this.records));
+  }
+  ends(rate, setting) { return this.at(rate, setting).map((course) => course.at(-1)); }
+  // Mean of the last record, a row per learning rate.
+  means() {
+    return Float64Array.from({ length: this.rates * this.settings }, (_, i) => meanOf(this.ends(Math.floor(i / this.settings), i % this.settings)));
+  }
+}
+
+function explore(ui) {
+  const { data, specs } = ui, measures = Object.fromEntries(specs.measure.options), levels = data.levels;
+  const stored = Object.fromEntries(METHODS.map((method) => [method, Object.fromEntries(Object.entries(data.courses[method]).map(([name, bytes]) =>
+    [name, new Courses(floats(bytes), data.rates.length, data.settings[method].length, data.seeds.length)]))]));
+  const progress = floats(data.progress), surfaces = {};
+  const maps = Object.fromEntries(METHODS.map((method) => [method, ui.panel({ title: NAMES[method], height: 240 })]));
+  const strip = ui.panel({ title: "at the end; lines join runs of a seed", height: 240 });
+  const course = ui.panel({ title: "over the training", height: 240 });
+  const paths = Object.fromEntries(METHODS.map((method) => [method, ui.panel({ title: NAMES[method], height: 240 })]));
+  const origins = Object.fromEntries(METHODS.map((method) => [method, ui.panel({ title: NAMES[method], height: 240 })]));
+  Object.assign(course.figure.parentNode.style, { display: "grid", gridTemplateColumns: "repeat(auto-fill, minmax(min(100%, 270px), 1fr))" });
+  let ensemble = readEnsemble(data.ensemble), running = false, took = "";
+
+  const button = make("button", { type: "button", textContent: "Run live" });
+  ui.controls.follow.parentNode.append(make("div", { className: "control buttons" }, button));
+  button.addEventListener("click", runLive);
+
+  function readEnsemble(answer) {
+    const read = { at: answer.at.join(), progress: floats(answer.progress), edges: floats(answer.edges) };
+    const records = read.progress.length, bins = read.edges.length - 1;
+    for (const method of METHODS) {
+      const part = (name) => answer[`${method}_${name}`], own = (read[method] = { ends: part("ends") });
+      for (const name of Object.keys(measures)) {
+        const values = floats(part(name));
+        own[name] = new Courses(values, 1, 1, values.length / records).at(0, 0);
+      }
+      const rows = (values, width) => Array.from({ length: values.length / width }, (_, i) => values.subarray(i * width, (i + 1) * width));
+      own.figure2 = rows(floats(part("figure2")), bins);
+      own.weights = rows(floats(part("weights")), records);
+      own.codes = rows(integers(part("codes")), records);
+      own.thresholds = rows(floats(part("thresholds")), records);
+    }
+    return read;
+  }
+
+  const atOf = (state) => ["lr", "shrink_min", "step_init"].map((name) => state[name]).join();
+  const liveAt = (state) => (ensemble.at === atOf(state) ? ensemble : null);
+
+  async function runLive() {
+    if (running) return;
+    running = button.disabled = true;
+    button.textContent = "running …";
+    try {
+      do {
+        const since = performance.now();
+        ensemble = readEnsemble(await ui.ask("live"));
+        took = `, in ${((performance.now() - since) / 1000).toFixed(2)} s`;
+      } while (ui.state.follow && !liveAt(ui.state)); // the point was moved on meanwhile
+      ui.say("");
+    } catch (error) { ui.say(error.message); }
+    running = button.disabled = false;
+    button.textContent = "Run live";
+    ui.redraw();
+  }
+
+  const colorOf = (method) => (method === "lsq" ? ui.theme.blue : data.colors[method]);
+  const levelColor = (i) => {
+    const from = ui.theme.dark ? 0.18 : 0;
+    return mix(data.levelColors, from + ((1 - from) * i) / (levels.length - 1));
+  };
+
+  // The means of a measure with the ends of their common colours; loss by its logarithm, yellow where it is least.
+  function surfaceOf(measure) {
+    return (surfaces[measure] ??= (() => {
+      const means = Object.fromEntries(METHODS.map((method) => [method, stored[method][measure].means()]));
+      const all = METHODS.flatMap((method) => [...means[method]]), log = measure === "loss";
+      const low = Math.min(...all), high = Math.max(...all), scale = log ? Math.log : (x) => x;
+      const place = (x) => (scale(x) - scale(low)) / (scale(high) - scale(low));
+      return { means, low, high, log, color: (x) => mix(data.map, log ? 1 - place(x) : place(x)) };
+    })());
+  }
+
+  function drawMap(method, state, surface) {
+    const panel = maps[method], { settings, rates } = { settings: data.settings[method], rates: data.rates };
+    const columns = settings.length, rows = rates.length, every = panel.canvas.clientWidth - 60 < 29 * columns ? 2 : 1;
+    const middles = (n, step = 1) => Array.from({ length: Math.ceil(n / step) }, (_, i) => i * step + 0.5);
+    const axes = panel.axes({
+      x: [0, columns], y: [0, rows], xlabel: SYMBOLS[method], xticks: middles(columns, every), yticks: middles(rows),
+      xformat: (x) => `${settings[Math.floor(x)]}`, yformat: (y) => `${rates[Math.floor(y)]}`,
+    });
+    const means = surface.means[method];
+    axes.heat(means, columns, rows, surface.color);
+    const cell = (i, row, style) => {
+      const corners = [[i, row], [i + 1, row], [i + 1, row + 1], [i, row + 1], [i, row]];
+      axes.line(corners.map(([x]) => x), corners.map(([, y]) => y), style);
+    };
+    if (surface.log) {
+      const best = means.indexOf(Math.min(...means));
+      cell(best % columns, Math.floor(best / columns), { color: "#ffffff", width: 3 });
+      cell(best % columns, Math.floor(best / columns), { color: "#000000", width: 1.2, dash: [3, 2] });
+    }
+    const at = [[state[SETTINGS[method]] + 0.5], [state.lr + 0.5]];
+    axes.dots(...at, { size: 7, ring: true, color: "#ffffff", width: 4.5 });
+    axes.dots(...at, { size: 7, ring: true, color: "#000000", width: 2 });
+    const [first, last] = surface.log ? ["yellow", "violet"] : ["violet", "yellow"];
+    panel.caption.textContent = `${NAMES[method]}, η upwards; ${short(surface.low)} ${first}, ${short(surface.high)} ${last}`;
+    panel.describe(`${measures[state.measure]} at the ring: ${number(means[state.lr * columns + state[SETTINGS[method]]])}`);
+  }
+
+  // Limits that hold still while a point moves, wherever the numbers allow that.
+  function limitsOf(measure, courses, ends) {
+    if (measure === "explored_volume" || measure === "oscillating_share") return [0, 1];
+    const all = courses.flatMap((one) => (ends ? [one.at(-1)] : [...one])), top = Math.max(...all);
+    return measure === "loss" ? [Math.min(...all) / 1.15, top * 1.6] : [0, 1.2 * top || 1];
+  }
+
+  function drawStrip(state, live) {
+    const { measure } = state, runs = METHODS.map((method) => stored[method][measure].at(state.lr, state[SETTINGS[method]]));
+    const lives = live ? METHODS.map((method) => live[method][measure]) : [[], []];
+    const groups = [...runs, ...lives].map((group) => group.map((one) => one.at(-1))), log = measure === "loss";
+    const axes = strip.axes({
+      x: [-0.6, 3.6], y: limitsOf(measure, [...runs, ...lives].flat(), true), logy: log, xticks: [0, 1, 2, 3], xlabel: "stored, and live at another size",
+      xformat: (i) => NAMES[METHODS[i % 2]] + (i > 1 ? " live" : ""), ylabel: measures[measure],
+    });
+    axes.vlines([1.5], { color: ui.theme.edge, dash: [3, 3] });
+    for (const at of [0, 2]) groups[at].forEach((value, seed) => axes.line([at, at + 1], [value, groups[at + 1][seed]], { color: ui.theme.dim, width: 0.7, alpha: 0.6 }));
+    groups.forEach((values, i) => {
+      const color = colorOf(METHODS[i % 2]);
+      axes.dots(values.map(() => i), values, { size: 3.2, ring: i > 1, color, width: 1.6 });
+      if (values.length) axes.line([i - 0.22, i + 0.22], Array(2).fill(meanOf(values)), { color, width: 2.4 });
+    });
+    if (!live) axes.text("run live", 2.5, axes.at(axes.left, (axes.top + axes.bottom) / 2)[1], { align: "center", color: ui.theme.dim });
+    strip.describe(groups.map((values, i) => `${NAMES[METHODS[i % 2]]}${i > 1 ? " live" : ""} mean ${number(meanOf(values))}`).join("; "));
+  }
+
+  function drawCourse(state, live) {
+    const { measure } = state, own = METHODS.map((method) => stored[method][measure].at(state.lr, state[SETTINGS[method]]));
+    const lives = live ? METHODS.map((method) => live[method][measure]) : [];
+    const axes = course.axes({
+      x: [0, 1], y: limitsOf(measure, [...own, ...lives].flat(), false), logy: measure === "loss",
+      xlabel: "training (share of all steps)", ylabel: measures[measure],
+    });
+    axes.vlines(data.stages, { color: ui.theme.dim, width: 0.8, dash: [2, 3] });
+    const draws = [[own, progress, []], [lives, live?.progress, [5, 3]]];
+    for (const [group, xs, dash] of draws) group.forEach((courses, i) => {
+      const color = colorOf(METHODS[i]), middle = Float64Array.from(xs, (_, t) => meanOf(courses.map((one) => one[t])));
+      for (const one of courses) axes.line(xs, one, { color, width: 0.7, alpha: 0.4, dash });
+      axes.line(xs, middle, { color, width: 2.2, dash });
+    });
+    const entries = METHODS.map((method) => [NAMES[method], colorOf(method)]);
+    axes.legend(live ? [...entries, ...METHODS.map((method) => [`${NAMES[method]}, live`, colorOf(method), [5, 3]])] : entries, "right");
+    course.caption.textContent = "bold: means; dotted: AOQ's stages";
+  }
+
+  function blank(panel) {
+    const axes = panel.axes({ x: [0, 1], y: [0, 1], xticks: [], yticks: [] });
+    axes.text(running ? "running …" : ui.alive() ? "Run live shows this setting" : "this setting needs a kernel", 0.5, 0.5, { align: "center", color: ui.theme.dim, size: 13 });
+    panel.describe("not run yet");
+  }
+
+  const settingText = (method, state) => `${SYMBOLS[method]} ${specs[SETTINGS[method]].shown[state[SETTINGS[method]]]}`;
+
+  function drawPaths(method, state, live) {
+    const panel = paths[method];
+    panel.caption.textContent = `${NAMES[method]} live, ${settingText(method, state)}; dashed: thresholds`;
+    if (!live) return blank(panel);
+    const { weights, codes, thresholds } = live[method], xs = live.progress, reach = 1.05 * Math.max(...weights.flatMap((one) => [...one]).map(Math.abs));
+    const axes = panel.axes({ x: [0, 1], y: [-reach, reach], xlabel: "training (share of all steps)", ylabel: "weight w" });
+    levels.forEach((_, level) => axes.within((c) => {
+      weights.forEach((one, w) => {
+        for (let t = 1; t < xs.length; t++) if (codes[w][t - 1] === level) {
+          c.moveTo(axes.X(xs[t - 1]), axes.Y(one[t - 1]));
+          c.lineTo(axes.X(xs[t]), axes.Y(one[t]));
+        }
+      });
+      c.stroke();
+    }, { color: levelColor(level), width: 1.3 }));
+    for (const cut of thresholds) axes.line(xs, cut, { color: ui.theme.fg, width: 1, dash: [4, 3] });
+    panel.describe(`${weights.length} weights of the first seed`);
+  }
+
+  // Rows of one scale, the lowest level in front; a row may reach into those above.
+  function drawOrigins(method, state, live) {
+    const panel = origins[method];
+    panel.caption.textContent = `Figure 2, ${NAMES[method]} live, ${settingText(method, state)}`;
+    if (!live) return blank(panel);
+    const { figure2, ends } = live[method], overlap = 1.7, xs = [...live.edges].flatMap((x) => [x, x]).slice(1, -1);
+    const tallest = Math.max(1, ...METHODS.flatMap((name) => live[name].figure2.flatMap((row) => [...row])));
+    const axes = panel.axes({
+      x: [live.edges[0], live.edges.at(-1) + 1.6], y: [-0.1, levels.length - 0.9 + overlap], xlabel: "pre-trained weight", ylabel: "final position k",
+      xticks: [-4, -2, 0, 2, 4], yticks: levels.map((_, i) => i), yformat: (i) => number(levels[i], 1),
+    });
+    for (let i = levels.length - 1; i >= 0; i--) {
+      const tops = [...figure2[i]].flatMap((count) => Array(2).fill(i + (overlap * count) / tallest));
+      axes.area(xs, xs.map(() => i), tops, { color: levelColor(i), alpha: 0.85 });
+      axes.line(xs, tops, { color: ui.theme.bg, width: 1 });
+      axes.hlines([i], { color: levelColor(i), width: 1 });
+      axes.text(`n = ${ends[i]}`, axes.x1, i, { align: "right", dx: -4, dy: -4 });
+    }
+    panel.describe(levels.map((level, i) => `${ends[i]} weights end at ${level}`).join("; "));
+  }
+
+  function draw(state) {
+    const live = liveAt(state), surface = surfaceOf(state.measure);
+    for (const method of METHODS) drawMap(method, state, surface);
+    drawStrip(state, live);
+    drawCourse(state, live);
+    for (const method of METHODS) drawPaths(method, state, live);
+    for (const method of METHODS) drawOrigins(method, state, live);
+    write(state, live);
+    ui.named?.();
+  }
+
+  function write(state, live) {
+    const [aoq, lsq] = METHODS.map((method) => stored[method].loss.ends(state.lr, state[SETTINGS[method]]));
+    const range = (values) => `${number(Math.min(...values))} to ${number(Math.max(...values))}, n = ${values.length}`;
+    const gaps = aoq.map((value, seed) => value - lsq[seed]), ends = (method) => live[method].loss.map((one) => one.at(-1));
+    const rows = [
+      { label: "loss of AOQ, stored, mean", value: number(meanOf(aoq)), note: range(aoq) },
+      { label: "loss of LSQ, stored, mean", value: number(meanOf(lsq)), note: range(lsq) },
+      { label: "AOQ − LSQ, same seeds", value: number(meanOf(gaps)), note: `AOQ lower in ${gaps.filter((gap) => gap < 0).length} of ${gaps.length}` },
+    ];
+    if (live) for (const method of METHODS) rows.push({ label: `loss of ${NAMES[method]}, live, mean`, value: number(meanOf(ends(method))), note: range(ends(method)) });
+    ui.readouts(rows);
+    ui.note(`Stored: ${data.source}. ${data.liveSource[0].toUpperCase()}${data.liveSource.slice(1)}${live ? took : ""}: another problem size, whose numbers compare among themselves only.`);
+  }
+
+  for (const method of METHODS) maps[method].onpoint((x, y) => {
+    const inside = (at, n) => Math.min(Math.max(Math.floor(at), 0), n - 1);
+    ui.set({ [SETTINGS[method]]: inside(x, data.settings[method].length), lr: inside(y, data.rates.length) });
+  });
+
+  return {
+    draw,
+    changed(name, state) { if (name === "follow" && state.follow && !liveAt(state)) runLive(); },
+    rest(state) { if (state.follow && ui.alive() && !liveAt(state)) return runLive(); },
+    propose: (state) => `toy-lr-${specs.lr.shown[state.lr]}-shrink-${ui.value("shrink_min")}-step-${ui.value("step_init")}`,
+  };
+}

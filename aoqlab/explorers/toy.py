@@ -1,0 +1,268 @@
+"""The toy explorer: a point on the stored surface of the toy regression, its runs over time, and runs made live.
+
+What the tables in ``data/results`` do not hold (single weights, and Figure 2: pre-trained weights by final level) is
+trained by the kernel on a smaller problem, beside its losses in the same axes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from .. import paths, plots
+from ..schedule import ThreeStage
+from ..study.surface import PUBLISHED_LR, PUBLISHED_SHRINK
+from ..toy.regression import EnsembleResult, RegressionProblem, RunConfig, run_ensemble
+from .base import Check, Control, Explorer, Menu, Slider, packed
+
+LIVE = RegressionProblem(n_weights=1_000, n_samples=200)
+"""What is trained live: a tenth of the paper's weights and samples, as many epochs."""
+LIVE_SEEDS = (0, 1, 2)
+RECORDS = 40
+FOLLOWED = 12
+"""Weights whose trajectories are shown."""
+BINS = 48
+KEPT = 32
+"""Ensembles that are kept at most, so that memory stays what it is however long a person moves."""
+METHODS = {"aoq": "shrink_min", "lsq": "step_init"}
+"""Method → the setting of its interval size, and the slider's name."""
+MEASURES = {
+    "loss": "loss (mean squared error)",
+    "crossings_per_weight": "thresholds crossed per weight",
+    "explored_volume": "explored log-volume (share)",
+    "oscillating_share": "oscillating weights (share)",
+}
+"""What the stored history holds over the training."""
+RESULTS = ("toy-full", "toy-reduced")
+
+
+def toy(source: str | None = None, *, live: RegressionProblem = LIVE, seeds: Sequence[int] = LIVE_SEEDS) -> Toy:
+    """An explorer of the surface ``data/results/<source>-runs.parquet`` and ``-history.parquet``.
+
+    Default: the paper's size, else the reduced one, whichever is there. ``live``, ``seeds``: what is trained in the
+    kernel. Raises ``FileNotFoundError`` where no surface is stored.
+    """
+    for name in (source,) if source else RESULTS:
+        if all(file.is_file() for file in _files(name)):
+            return Toy(name, live, tuple(seeds))
+    raise FileNotFoundError(
+        f"no surface {source or ' or '.join(RESULTS)} in {paths.results_dir()}: run `bash run.sh toy` (or `toy --full`)"
+    )
+
+
+class Toy(Explorer):
+    """Made by :func:`toy`."""
+
+    scripts = ("toy.js",)
+
+    def __init__(self, source: str, live: RegressionProblem, seeds: tuple[int, ...]) -> None:
+        self.source, self.problem, self.live_seeds = source, live, seeds
+        self.files = _files(source)
+        record = json.loads((paths.results_dir() / f"{source}.json").read_text(encoding="utf-8"))
+        self.stored_problem = RegressionProblem(**record["problem"])
+        runs, history = (pd.read_parquet(file) for file in self.files)
+        self.rule = round(float(runs.loc[(runs["method"] == "lsq") & runs["step_init"].isna(), "step_start"].mean()), 2)
+        self.runs, self.history = (_with_setting(frame, self.rule) for frame in (runs, history))
+        self.seeds = sorted(int(seed) for seed in self.runs["seed"].unique())
+        self.rates = sorted(float(rate) for rate in self.runs["lr"].unique())
+        own = {method: self.runs.loc[self.runs["method"] == method, "setting"] for method in METHODS}
+        self.settings = {method: sorted(map(float, values.unique())) for method, values in own.items()}
+        self._ensembles: dict[tuple[float, ...], EnsembleResult] = {}
+        controls: list[Control] = [
+            self._slider("lr", "learning rate η", self.rates, PUBLISHED_LR),
+            self._slider("shrink_min", "AOQ: shrink α_min", self.settings["aoq"], PUBLISHED_SHRINK),
+            self._slider("step_init", "LSQ: first step s₀", self.settings["lsq"], self.rule),
+            Menu("measure", "measure", MEASURES),
+            Check("follow", "run live after every move"),
+        ]
+        self.controls = {control.name: control for control in controls}
+        super().__init__(
+            f"Toy regression: {source}",
+            controls,
+            data={
+                "source": f"{source}: {_size(self.stored_problem)}, {len(self.seeds)} seeds",
+                "liveSource": f"live: {_size(live)}, {len(seeds)} seeds",
+                "seeds": self.seeds,
+                "settings": self.settings,
+                "rates": self.rates,
+                "progress": packed(np.sort(self.history["step"].unique()) / self.history["step"].max()),
+                "courses": {method: self._courses(method) for method in METHODS},
+                "stages": [ThreeStage().shrink_until, ThreeStage().dampen_from],
+                "levels": (np.arange(live.grid.n_levels) + live.grid.low).tolist(),
+                "colors": {method: plots.method_color(method) for method in METHODS},
+                "map": [to_hex(colormaps["viridis"](place)) for place in np.linspace(0, 1, 33)],
+                "levelColors": [to_hex(color) for color in plots.level_colors(live.grid.n_levels)],
+                "ensemble": self.answer_live({name: control.start for name, control in self.controls.items()}),
+            },
+        )
+
+    def _slider(self, name: str, label: str, values: list[float], start: float) -> Slider:
+        def shown(value: float) -> str:
+            return f"{value:g} (rule)" if name == "step_init" and value == self.rule else f"{value:g}"
+
+        return Slider(name, label, values, shown=shown, index=int(np.argmin(np.abs(np.log(np.array(values) / start)))))
+
+    def _courses(self, method: str) -> dict[str, bytes]:
+        """Every measure as float32 of shape (learning rates, settings, seeds, records)."""
+        table = self.history[self.history["method"] == method].sort_values(["lr", "setting", "seed", "step"])
+        expected = len(self.rates) * len(self.settings[method]) * len(self.seeds) * self.history["step"].nunique()
+        if len(table) != expected:
+            raise ValueError(f"the history of {self.source} lacks runs of {method}: {len(table)} rows of {expected}")
+        return {name: packed(table[name]) for name in MEASURES}
+
+    def configs(self, state: Mapping[str, Any] | None = None) -> dict[str, RunConfig]:
+        """Method → the training that a state stands for."""
+        lr, step = self.value("lr", state), self.value("step_init", state)
+        return {
+            "aoq": RunConfig("aoq", lr, schedule=ThreeStage(shrink_min=self.value("shrink_min", state))),
+            "lsq": RunConfig("lsq", lr, step_init=None if step == self.rule else step),
+        }
+
+    def ensemble(self, state: Mapping[str, Any] | None = None) -> EnsembleResult:
+        """Both methods of a state trained on the live problem, runs in the order of seeds, then methods; kept."""
+        key = tuple(self.value(name, state) for name in ("lr", *METHODS.values()))
+        if key not in self._ensembles:
+            configs = list(self.configs(state).values())
+            with _one_thread():
+                found = run_ensemble(configs, self.live_seeds, self.problem, records=RECORDS, trajectories=FOLLOWED)
+            self._ensembles[key] = found
+            if len(self._ensembles) > KEPT:
+                del self._ensembles[next(iter(self._ensembles))]
+        return self._ensembles[key]
+
+    def answer_live(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The ensemble of a state for the browser; see :meth:`_of_method` for its parts ``aoq_…`` and ``lsq_…``."""
+        found = self.ensemble(state)
+        steps = np.unique(found.history["step"])
+        answer = {"at": [state[name] for name in ("lr", *METHODS.values())], "progress": packed(steps / steps[-1])}
+        answer["edges"] = packed(self.edges)
+        for number, method in enumerate(METHODS):
+            answer |= {f"{method}_{name}": part for name, part in self._of_method(found, number).items()}
+        return answer
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Bins of pre-trained weights, which are about standard normal."""
+        return np.linspace(-4, 4, BINS + 1)
+
+    def _of_method(self, found: EnsembleResult, number: int) -> dict[str, Any]:
+        """Courses of every measure (seeds, records); of the first seed ``figure2`` (levels, bins), ``ends`` (weights
+        per level), ``weights`` and ``codes`` (followed, records) and ``thresholds`` (thresholds, records)."""
+        runs = range(number, len(found.runs), len(METHODS))
+        history = _with_setting(found.history, self.rule)
+        parts = {name: np.stack([history.loc[history["run"] == run, name] for run in runs]) for name in MEASURES}
+        frame = found.pretrained_by_level(number)
+        levels = np.arange(found.grid.n_levels) + found.grid.low
+        per_level = [frame.loc[frame["level"] == level, "weight"] for level in levels]
+        path = found.trajectories[found.trajectories["run"] == number]
+        return {name: packed(part) for name, part in parts.items()} | {
+            "figure2": packed([np.histogram(weights, self.edges)[0] for weights in per_level]),
+            "ends": [len(weights) for weights in per_level],
+            "weights": packed(path.pivot(index="weight", columns="step", values="value")),
+            "codes": packed(path.pivot(index="weight", columns="step", values="code"), "int32"),
+            "thresholds": packed(self.thresholds(found, number).T),
+        }
+
+    def thresholds(self, found: EnsembleResult, run: int) -> pd.DataFrame:
+        """The thresholds of a run over its steps: LSQ learns them, AOQ's are its first interval, shrunk."""
+        own = found.history[found.history["run"] == run].set_index("step")
+        step = own["step_size"] if run % len(METHODS) else own["shrink"] * found.runs.loc[run, "step_start"]
+        cuts = found.grid.thresholds(torch.tensor(step.to_numpy(dtype=float)))
+        return pd.DataFrame(cuts.numpy(), index=own.index)
+
+    def at(self, state: Mapping[str, Any] | None = None, *, history: bool = False) -> pd.DataFrame:
+        """The stored rows of a state: the runs of both settings, or their history."""
+        table = self.history if history else self.runs
+        chosen = [
+            table[(table["method"] == method) & (table["setting"] == self.value(name, state))]
+            for method, name in METHODS.items()
+        ]
+        both = pd.concat(chosen, ignore_index=True)
+        return both[both["lr"] == self.value("lr", state)].reset_index(drop=True)
+
+    def figure(self, state: Mapping[str, Any]) -> Figure:
+        figure = Figure(figsize=(12, 10), layout="constrained")
+        axes, measure = figure.subplots(3, 2), state["measure"]
+        rate = self.rates.index(self.value("lr", state))
+        ends = self.history[self.history["step"] == self.history["step"].max()].rename(columns={"setting": "value"})
+        means = ends.groupby(["method", "lr", "value"])[measure].mean()
+        limits, log = (float(means.min()), float(means.max())), measure == "loss"
+        for ax, (method, name) in zip(axes[0], METHODS.items(), strict=True):
+            own = ends[ends["method"] == method].drop(columns=list(METHODS.values())).rename(columns={"value": name})
+            look = {"log": log, "limits": limits, "lower_is_better": log, "best": log, "annotate": False}
+            plots.interval_surface(own, x=name, value=measure, **look, ax=ax)
+            column = self.settings[method].index(self.value(name, state))
+            for color, size in (("white", 13), ("black", 10)):
+                ax.plot(column, rate, "o", markersize=size, markerfacecolor="none", color=color, markeredgewidth=2)
+            ax.set_title(plots.method_label(method), loc="left")
+        stored = self.at(state, history=True)
+        live = self.ensemble(state)
+        lived = _with_setting(live.history, self.rule).merge(_methods(live), on="run")
+        both = (stored, self.stored_problem), (lived, self.problem)
+        for ax, (table, problem) in zip(axes[1], both, strict=True):
+            table = table.assign(progress=table["step"] / table["step"].max())
+            plots.crossings_over_time(table, x="progress", y=measure, unit="seed", ax=ax)
+            ax.set_title(_size(problem), loc="left")
+            if log:
+                ax.set_yscale("log")
+        limit = float(self.edges[-1])
+        for number, (ax, method) in enumerate(zip(axes[2], METHODS, strict=True)):
+            levels = np.arange(live.grid.n_levels) + live.grid.low
+            frame = live.pretrained_by_level(number)
+            plots.pretrained_histograms(frame, levels=levels, xlim=(-limit, limit), method=method, ax=ax)
+            ax.set_ylabel("final position $k$ on the grid")
+        return figure
+
+    def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        settings = {name: self.value(name, state) for name in ("lr", *METHODS.values(), "measure")}
+        losses = {
+            "stored": {method: own["loss"].tolist() for method, own in self.at(state).groupby("method")},
+            "live": {method: own["loss"].tolist() for method, own in self.ensemble(state).runs.groupby("method")},
+        }
+        live = {"live_problem": self.problem, "live_seeds": list(self.live_seeds)}
+        return {
+            "parameters": {"source": self.source, **settings, **live, "losses": losses},
+            "seeds": self.seeds,
+            "data": list(self.files),
+        }
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """So small a problem gains nothing from more, and waits for them where other programs run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _files(source: str) -> tuple[Any, Any]:
+    folder = paths.results_dir()
+    return folder / f"{source}-runs.parquet", folder / f"{source}-history.parquet"
+
+
+def _size(problem: RegressionProblem) -> str:
+    return f"{problem.n_weights:,} weights, {problem.n_samples:,} samples"
+
+
+def _methods(found: EnsembleResult) -> pd.DataFrame:
+    return found.runs[["method", "seed"]].reset_index(names="run")
+
+
+def _with_setting(table: pd.DataFrame, rule: float) -> pd.DataFrame:
+    """With ``crossings_per_weight``, and ``setting``: α_min of AOQ, s₀ of LSQ, whose own rule stands at its mean."""
+    frame = table.assign(crossings_per_weight=table["crossings"] / table["weights"])
+    if "shrink_min" not in frame:
+        return frame
+    return frame.assign(setting=frame["shrink_min"].fillna(frame["step_init"]).fillna(rule))

@@ -1,0 +1,93 @@
+"""The landscape explorer under a person's hand: from a page on disk, and in JupyterLab with its kernel."""
+
+import re
+
+import pytest
+
+from aoqlab.explorers.landscape import landscape
+
+CELL = """
+from aoqlab.explorers.landscape import landscape
+explorer = landscape()
+explorer
+"""
+PIXELS = "canvas => canvas.toDataURL()"
+
+
+@pytest.fixture
+def opened(page, tmp_path):
+    """The exported page, opened from disk."""
+    file = tmp_path / "landscape.html"
+    file.write_text(f"<!doctype html><meta charset='utf-8'>{landscape().static_html()}")
+    page.goto(file.as_uri())
+    page.locator(".aoq canvas").first.wait_for()
+    return page
+
+
+def output(page, name):
+    return page.locator(f".aoq [data-name={name}] output")
+
+
+def changed(page, canvas, before):
+    page.wait_for_function("([canvas, before]) => canvas.toDataURL() !== before", arg=[canvas.element_handle(), before])
+
+
+@pytest.mark.parametrize("name", ["w1", "w2", "shrink_min", "lr", "step"])
+def test_a_key_moves_every_slider_and_the_picture(opened, name):
+    picture = opened.locator(".aoq canvas").first
+    opened.wait_for_timeout(300)
+    before, text = picture.evaluate(PIXELS), output(opened, name).inner_text()
+    opened.locator(f".aoq [data-name={name}] input").focus()
+    opened.keyboard.press("ArrowLeft")
+    changed(opened, picture, before)
+    assert output(opened, name).inner_text() != text
+    assert opened.troubles == []
+
+
+def test_a_click_puts_the_start_there_and_both_walk(opened):
+    opened.wait_for_timeout(300)
+    picture = opened.locator(".aoq canvas").first
+    box = picture.bounding_box()
+    picture.click(position={"x": 50 + 0.5 * (box["height"] - 48), "y": 10 + 0.5 * (box["height"] - 48)})
+    opened.get_by_role("button", name="Pause: training step").wait_for()
+    opened.wait_for_function("document.querySelector('[data-name=step] output').textContent === '20'")
+    opened.get_by_role("button", name="Pause: training step").click()
+    assert output(opened, "w1").inner_text() == "0.00"
+    step = int(output(opened, "step").inner_text())
+    opened.get_by_role("button", name="Step: training step").click()
+    assert int(output(opened, "step").inner_text()) == step + 1
+    assert opened.troubles == []
+
+
+def test_speed_changes_while_it_plays(opened):
+    opened.get_by_role("button", name="Play: training step").click()
+    opened.locator(".aoq [data-name=speed] select").select_option("60")
+    opened.get_by_role("button", name="Pause: training step").wait_for()
+    step = int(output(opened, "step").inner_text())
+    opened.wait_for_function(f"document.querySelector('[data-name=step] output').textContent > {step + 30}")
+
+
+def test_where_motion_is_reduced_a_click_shows_the_whole_walk(opened):
+    opened.emulate_media(reduced_motion="reduce")
+    opened.locator(".aoq canvas").first.click(position={"x": 200, "y": 200})
+    opened.wait_for_timeout(300)
+    assert output(opened, "step").inner_text() == "400"
+    assert not opened.get_by_role("button", name="Play: training step").is_visible()
+
+
+def test_the_kernel_walks_too_and_exports(notebook, page, project):
+    notebook("landscape", CELL)
+    root = page.locator("[data-aoq-live] .aoq")
+    root.get_by_text("Walks by aoqlab.toy.landscape.").wait_for()
+    readouts = root.locator(".readouts").inner_text()
+    root.locator("[data-name=shrink_min] input").focus()
+    page.keyboard.press("ArrowRight")
+    root.get_by_text("Walks by the same steps in this page.").wait_for()
+    by_page = root.locator(".readouts").inner_text()
+    root.get_by_text("Walks by aoqlab.toy.landscape.").wait_for()
+    assert root.locator(".readouts").inner_text() == by_page != readouts
+    root.get_by_role("button", name=re.compile("^Export$")).click()
+    root.get_by_text("saved:").wait_for()
+    name = "landscape-shrink-0.35-lr-0.2"
+    written = {file.name for file in (project / "figures").iterdir() if file.stem == name}
+    assert written == {f"{name}.{form}" for form in ("png", "svg", "pdf", "json")}

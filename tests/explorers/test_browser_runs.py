@@ -1,0 +1,140 @@
+"""The run explorer as a person meets it: an exported page, and JupyterLab with a kernel that goes away."""
+
+import re
+import shutil
+
+import pytest
+
+from aoqlab import runs as stored
+from aoqlab.explorers.runs import runs
+
+RECORDED = stored.recorded_dir()
+LSQ, AOQ = "recorded-digits-lsq-2bit-seed0", "recorded-digits-aoq-2bit-seed0"
+CELL = """
+from aoqlab.explorers.runs import runs
+explorer = runs()
+explorer
+"""
+PICTURES = "canvases => canvases.filter(c => c.offsetParent).map(c => c.toDataURL())"
+
+pytestmark = pytest.mark.skipif(not (RECORDED / "digits").is_dir(), reason="the recording of the digits is not here")
+
+
+@pytest.fixture
+def exported(page, tmp_path):
+    """An explorer as an exported page, opened from disk; returns its element and the explorer that Python has."""
+
+    def open_page(*arguments):
+        explorer = runs(*arguments)
+        (tmp_path / "page.html").write_text(f"<!DOCTYPE html><meta charset=utf-8>{explorer.static_html()}")
+        page.goto((tmp_path / "page.html").as_uri())
+        root = page.locator(".aoq")
+        root.locator("tbody tr").first.wait_for()
+        return root, explorer
+
+    yield open_page
+    assert page.troubles == []
+
+
+def slider(root):
+    return root.locator("[data-name=epoch] input")
+
+
+def rows(root):
+    """Layer → texts of its cells, in the table's order."""
+    texts = root.locator("tbody tr").evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.innerText))")
+    return {layer: cells for layer, *cells in texts}
+
+
+def test_keys_move_the_epoch_and_every_picture_without_a_kernel(exported, page):
+    root, explorer = exported()
+    before = root.locator("canvas").evaluate_all(PICTURES)
+    slider(root).focus()
+    for _ in range(18):
+        page.keyboard.press("ArrowLeft")
+    root.get_by_text("12 of 30").wait_for()
+    root.get_by_text("Recorded at step 252").wait_for()
+    after = root.locator("canvas").evaluate_all(PICTURES)
+    assert len(after) == 4 and all(old != new for old, new in zip(before, after, strict=True))
+
+    explorer.set(epoch=12)
+    table = explorer.table()
+    first, second = (part.set_index("layer") for _, part in table.groupby("run", sort=False))
+    for layer, cells in rows(root).items():
+        shown = [float(cells[k].rstrip("%")) / 100 for k in (1, 4)]
+        expected = [part.loc[layer, "oscillating_share"] for part in (first, second)]
+        assert shown == pytest.approx(expected, abs=6e-5)
+
+
+def test_headers_sort_by_keyboard_and_say_so(exported, page):
+    root, _ = exported()
+    header = root.get_by_role("button", name=re.compile("Sort by oscillating, AOQ"))
+    header.focus()
+    for order, sign in (("descending", -1), ("ascending", 1)):
+        page.keyboard.press("Enter")
+        root.locator(f"th[aria-sort={order}]").get_by_text("oscillating").wait_for()
+        assert root.locator("th[aria-sort]").count() == 1
+        whole, *shares = [float(cells[4].rstrip("%")) for cells in rows(root).values()]
+        assert shares == sorted(shares, key=lambda share: sign * share) and whole == pytest.approx(1.82)
+        assert header.evaluate("button => button === document.activeElement")
+
+
+def test_a_layers_name_in_the_table_chooses_it_and_keeps_the_focus(exported, page):
+    root, _ = exported()
+    root.get_by_role("button", name="layer2.1.conv1").focus()
+    page.keyboard.press("Space")
+    root.locator("tr.chosen").get_by_text("layer2.1.conv1").wait_for()
+    assert root.locator("[data-name=layer] select").input_value() == "layer2.1.conv1"
+    assert page.evaluate("document.activeElement.innerText") == "layer2.1.conv1"
+
+
+def test_play_stops_where_the_runs_end_and_begins_anew(exported, page):
+    root, _ = exported()
+    slider(root).fill("28")
+    root.get_by_role("button", name="Play: epoch").click()
+    root.get_by_text("30 of 30").wait_for()
+    root.get_by_role("button", name="Play: epoch").click()
+    root.get_by_text(re.compile(r"^[1-5] of 30")).wait_for()
+    root.get_by_role("button", name="Pause: epoch").click()
+
+
+def test_a_run_that_is_not_in_the_page_is_refused_with_a_sentence_and_the_choice_goes_back(exported, page):
+    root, _ = exported()
+    menu = root.locator("[data-name=second] select")
+    menu.select_option("recorded-digits-statsq-2bit-seed1")
+    root.get_by_text("StatsQ, 2 bits, seed 1: This needs a running kernel").wait_for()
+    assert menu.input_value() == AOQ
+    menu.select_option("nothing")
+    root.get_by_text("StatsQ").first.wait_for(state="hidden")
+    assert {len(cells) for cells in rows(root).values()} == {4}
+
+
+def test_in_jupyterlab_another_run_comes_from_the_kernel_and_export_writes_both(notebook, page, project):
+    if not (project / "data" / "recorded" / "digits").exists():
+        shutil.copytree(RECORDED / "digits", project / "data" / "recorded" / "digits")
+    notebook("runs", CELL)
+    root = page.locator("[data-aoq-live]")
+    root.locator("tbody tr").first.wait_for()
+    menu = root.locator("[data-name=second] select")
+    menu.select_option("recorded-digits-lsq-2bit-seed3")
+    root.locator("thead").get_by_text("LSQ, 2 bits, seed 3").wait_for()
+
+    root.get_by_role("button", name="Export", exact=True).click()
+    root.get_by_role("link").first.wait_for()
+    name = "runs-digits-lsq-2bit-seed0-digits-lsq-2bit-seed3-layer3.0.conv2-epoch30"
+    assert {path.suffix for path in (project / "figures").glob(f"{name}.*")} == {".png", ".svg", ".pdf", ".json"}
+    assert page.troubles == []
+
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.locator(".lm-Menu-item").filter(has_text="Restart Kernel").first.click()
+    page.locator(".jp-Dialog .jp-mod-warn").click()
+    # It goes on sliding, and says that the kernel is gone as soon as it knows.
+    for k in range(600):
+        slider(root).fill(str(k % 30))
+        page.wait_for_timeout(100)
+        if "need a kernel" in root.locator(".note").inner_text():
+            break
+    menu.select_option("recorded-digits-statsq-2bit-seed1")
+    root.get_by_text("StatsQ, 2 bits, seed 1: This needs a running kernel").wait_for()
+    assert menu.input_value() == "recorded-digits-lsq-2bit-seed3"
+    page.locator("#jp-main-statusbar").get_by_text("| Idle").first.wait_for()  # a kernel that starts cannot be ended

@@ -1,0 +1,268 @@
+"""The run explorer without a browser: the courses it reads, which runs it offers, its table, picture and sentences."""
+
+import inspect
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from aoqlab import runs as stored
+from aoqlab.explorers.courses import OSCILLATING_ABOVE, WHOLE, course_of, sources
+from aoqlab.explorers.runs import NONE, runs
+from aoqlab.plots import use_style
+from aoqlab.tracker import OscillationTracker
+from aoqlab.training import TrainConfig, train
+
+RECORDED = stored.recorded_dir() / "digits"
+LSQ, AOQ = "recorded-digits-lsq-2bit-seed0", "recorded-digits-aoq-2bit-seed0"
+
+
+@pytest.fixture(scope="module")
+def recording():
+    if "digits" not in stored.recorded_names():
+        pytest.skip("the recording of the digits is not in this checkout")
+    return stored.load_recorded("digits")[0]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A project with a quantized run of one's own, its start in full precision, and one that has done nothing yet."""
+    root = tmp_path_factory.mktemp("project")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AOQLAB_ROOT", str(root))
+        quick = {"arch": "digits_cnn", "epochs": 2, "start_epochs": 1, "device": "cpu", "threads": 1, "seed": 0}
+        done = train(TrainConfig(name="done", **quick), quiet=True)
+    torch.set_num_threads(threads)
+    waiting = root / "data" / "runs" / "waiting"
+    waiting.mkdir()
+    (waiting / "config.json").write_text((done.folder / "config.json").read_text())
+    return root, done
+
+
+@pytest.fixture
+def project(trained, monkeypatch):
+    monkeypatch.setenv("AOQLAB_ROOT", str(trained[0]))
+    return trained[1]
+
+
+def test_a_course_agrees_with_the_tables_at_every_epoch(recording):
+    course, row = course_of(sources("digits")[0][AOQ]), 7
+    layer = course.layers[row]
+    own = {
+        name: table[(table["run"] == AOQ) & (table["layer"] == layer)]
+        for name, table in recording.items()
+        if name in ("history", "levels", "intervals")
+    }
+    history = own["history"].set_index("step")
+    ends = [0, *recording["metrics"].query("run == @AOQ")["step"]]
+    for epoch, end in enumerate(ends):
+        step = course.steps[epoch]
+        assert step <= end and not history.index[(history.index > step) & (history.index <= end)].size
+        assert course.oscillating[row, epoch] == pytest.approx(history.loc[step, "oscillating_share"])
+        assert course.crossed[row, epoch] == pytest.approx(
+            history.loc[step, "crossings"] / history.loc[step, "weights"]
+        )
+        shares = own["levels"].query("step == @step").sort_values("level")["share"]
+        np.testing.assert_allclose(course.shares[row, epoch], shares, rtol=1e-6)
+    np.testing.assert_allclose(course.intervals[row, 1:], own["intervals"].sort_values("epoch")["interval"])
+    assert np.isnan(course.intervals[row, 0])
+
+
+def test_rates_add_up_to_the_crossings(recording):
+    course = course_of(sources("digits")[0][LSQ])
+    assert np.isnan(course.rate[:, 0]).all()
+    np.testing.assert_allclose((course.rate[:, 1:] * np.diff(course.steps)).sum(1), course.crossed[:, -1], rtol=1e-6)
+
+
+def test_the_whole_network_is_what_the_metrics_say(recording):
+    course = course_of(sources("digits")[0][LSQ])
+    last = recording["metrics"].query("run == @LSQ").iloc[-1]
+    assert course.layers[0] == WHOLE and course.weights[0] == course.weights[1:].sum()
+    assert course.oscillating[0, -1] == pytest.approx(last["oscillating_share"], rel=1e-5)
+    assert course.crossed[0, -1] * course.weights[0] == pytest.approx(last["crossings"])
+    assert course.accuracy[-1] == last["test_accuracy"]
+    np.testing.assert_allclose(course.shares.sum(2), 1)
+
+
+def test_stages_part_the_epochs(recording):
+    offered = sources("digits")[0]
+    stages = course_of(offered[AOQ]).stages
+    assert [name for *_, name in stages] == ["shrink", "widen", "dampen"]
+    assert [start for start, *_ in stages] == [0, *(end for _, end, _ in stages[:-1])] and stages[-1][1] == 30
+    assert course_of(offered[LSQ]).stages == []
+
+
+def test_where_epochs_have_no_record_of_their_own_the_rate_is_that_of_the_last_record(project, tmp_path):
+    history = pd.read_parquet(project.folder / "history.parquet")
+    for file in project.folder.glob("*.parquet"):
+        frame = pd.read_parquet(file)
+        kept = frame[frame["step"].isin([0, 21])] if file.stem in ("history", "levels") else frame
+        kept.to_parquet(tmp_path / file.name)
+    source = sources(None)[0]["done"]
+    course = course_of(type(source)(**{**vars(source), "folder": tmp_path}))
+    at = history.query("step == 21")
+    assert course.steps.tolist() == [0, 21, 21]
+    np.testing.assert_allclose(course.rate[1:, 1], at["crossings"] / at["weights"] / 21)
+    np.testing.assert_array_equal(course.rate[:, 1], course.rate[:, 2])
+    assert course.transitions is None
+
+
+def test_transitions_of_a_checkpoint_lead_from_the_first_levels_to_the_last(project):
+    course = course_of(sources(None)[0]["done"])
+    assert course.transitions.shape == (3, 4, 4) and course.transitions_until == 2
+    moved = (course.transitions.sum(1) - course.transitions.sum(2)) / course.weights[:, None]
+    np.testing.assert_allclose(course.shares[:, -1] - course.shares[:, 0], moved, atol=1e-12)
+    np.testing.assert_array_equal(course.transitions[0], course.transitions[1:].sum(0))
+
+
+def test_recorded_runs_have_no_transitions(recording):
+    explorer = runs()
+    assert all("transitions" not in message for message in explorer.data["runs"].values())
+
+
+def test_the_message_carries_the_numbers_of_the_course(recording):
+    explorer = runs(LSQ)
+    course, message = explorer.course(LSQ), explorer.data["runs"][LSQ]
+    shares = np.frombuffer(message["shares"], "<f4").reshape(course.shares.shape)
+    np.testing.assert_allclose(shares, course.shares, rtol=1e-6)
+    assert message["layers"] == course.layers and message["steps"] == course.steps.tolist()
+
+
+def test_two_trainings_of_a_network_of_20_layers_are_less_than_200_kilobytes(recording):
+    messages = runs().data["runs"].values()
+    assert sum(len(value) for message in messages for value in message.values() if isinstance(value, bytes)) < 200_000
+
+
+def test_by_default_lsq_and_aoq_of_the_same_seed_are_side_by_side(recording):
+    explorer = runs()
+    assert [explorer.state[name] for name in ("first", "second")] == [LSQ, AOQ]
+    assert explorer.value("epoch") == 30
+
+
+def test_one_run_stands_alone_and_of_many_all_are_embedded(recording):
+    alone = runs(LSQ)
+    assert alone.state["second"] == NONE and list(alone.shown()) == ["LSQ, 2 bits, seed 0"]
+    third = "recorded-digits-n2uq-2bit-seed1"
+    many = runs([LSQ, AOQ, third])
+    assert list(many.data["runs"]) == [LSQ, AOQ, third] and many.state["second"] == AOQ
+    assert third in many.static_html()
+
+
+def test_full_precision_is_not_offered_and_said_to_have_no_codes(recording):
+    offered, without = sources("digits")
+    assert len(offered) == 50 and len(without) == 5
+    with pytest.raises(ValueError, match=r"full precision, so there are no codes to follow"):
+        runs(without[0])
+
+
+def test_what_is_not_there_is_one_sentence(recording, project):
+    with pytest.raises(FileNotFoundError, match=r"no run 'nobody'; there are: done"):
+        runs("nobody", recorded=None)
+    with pytest.raises(FileNotFoundError, match=r"nothing was recorded under 'digits'; there are: none yet"):
+        runs()
+    with pytest.raises(ValueError, match="the run 'waiting' has no history of its codes: its first epoch is not over"):
+        runs("waiting", recorded=None)
+    with pytest.raises(ValueError, match="names is empty"):
+        runs([], recorded=None)
+
+
+def test_where_there_are_no_runs_a_sentence_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("AOQLAB_ROOT", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="no quantized runs to show yet"):
+        runs(recorded=None)
+
+
+def test_an_unknown_layer_or_run_in_the_state_is_one_sentence(recording):
+    explorer = runs()
+    with pytest.raises(ValueError, match="layer must be one of"):
+        explorer.set(layer="conv99")
+    with pytest.raises(ValueError, match="second must be one of"):
+        explorer.set(second="nobody")
+    with pytest.raises(ValueError, match="there is no run 'nobody'"):
+        explorer.answer_run(explorer.state, "nobody")
+
+
+def test_another_run_brings_its_layers_into_the_menu(trained, monkeypatch, recording):
+    monkeypatch.setenv("AOQLAB_ROOT", str(trained[0]))
+    place = stored.recorded_dir() / "digits"
+    place.mkdir(parents=True)
+    try:
+        for file in (
+            "info.json",
+            *(f"{name}.parquet" for name in ("runs", "history", "levels", "intervals", "metrics")),
+        ):
+            (place / file).symlink_to(RECORDED / file)
+        explorer = runs("done")
+        assert explorer.state["layer"] in ("conv2", "conv3") and AOQ in explorer.offered
+        answer = explorer.answer_run(explorer.state, AOQ)
+        assert answer["layers"] == explorer.course(AOQ).layers
+        explorer.set(second=AOQ, layer="layer1.0.conv1")
+        assert explorer.checked(explorer.state)["layer"] == "layer1.0.conv1"
+        with use_style():
+            explorer.figure(explorer.state)
+        explorer.set(second=NONE)
+        with pytest.raises(ValueError, match=r"neither of the runs has the layer 'layer1.0.conv1'"):
+            explorer.figure(explorer.state)
+    finally:
+        shutil.rmtree(place.parent)
+
+
+def test_the_table_has_every_layer_of_both_runs_at_the_epoch(recording):
+    explorer = runs()
+    explorer.set(epoch=12)
+    table = explorer.table()
+    assert len(table) == 42 and set(table["epoch"]) == {12} and set(table["step"]) == {252}
+    row = table.query("run == 'AOQ, 2 bits, seed 0' and layer == 'layer3.1.conv2'").iloc[0]
+    history = recording["history"].query("run == @AOQ and layer == 'layer3.1.conv2'").set_index("step")
+    assert row["oscillating_share"] == pytest.approx(history.loc[252, "oscillating_share"])
+    crossed = history.loc[252, "crossings"] - history.loc[228, "crossings"]
+    assert row["crossings_per_step"] == pytest.approx(crossed / row["weights"] / 24)
+
+
+@pytest.mark.parametrize(
+    "names", [[LSQ, AOQ], [AOQ, "recorded-digits-aoq-2bit-seed1"], ["recorded-digits-n2uq-2bit-seed0"]]
+)
+@pytest.mark.parametrize("layer", [WHOLE, "layer2.0.conv1"])
+def test_the_picture_has_every_run_and_the_epoch(recording, names, layer):
+    explorer = runs(names)
+    explorer.set(layer=layer, epoch=7)
+    with use_style():
+        figure = explorer.figure(explorer.state)
+        figure.draw_without_rendering()
+    (box,) = figure.subfigs
+    bars = [patch for patch in box.axes[0].patches if patch.get_width() > 0]
+    assert len(bars) == 4 * len(names) and len({bar.get_facecolor() for bar in bars}) == len(names)
+    for ax in box.axes[2:4]:
+        assert {line.get_gid() for line in ax.lines} >= {f"mean-{explorer.title(name)}" for name in names} | {"epoch"}
+
+
+def test_an_own_run_is_drawn_with_its_transitions(project):
+    explorer = runs("done", recorded=None)
+    with use_style():
+        figure = explorer.figure(explorer.state)
+    assert len(figure.subfigs) == 2 and "epochs 0 to 2" in figure.subfigs[1].axes[0].get_title()
+
+
+def test_export_records_what_is_seen(recording, tmp_path, monkeypatch):
+    explorer = runs()
+    monkeypatch.setattr("aoqlab.paths.figures_dir", lambda: tmp_path)
+    written = explorer.answer_export(explorer.state, "seen")["json"]
+    record = json.loads(written)
+    assert record["parameters"]["runs"] == [LSQ, AOQ] and record["parameters"]["epoch"] == 30
+    assert record["seeds"] == [0, 0] and len(record["data"]) == 4
+    assert [row["layer"] for row in record["parameters"]["table"]] == [explorer.state["layer"]] * 2
+
+
+def test_a_weight_oscillates_from_where_the_tracker_says(recording):
+    assert inspect.signature(OscillationTracker).parameters["oscillating_above"].default == OSCILLATING_ABOVE
+
+
+def test_the_state_is_that_of_the_exported_page(recording):
+    explorer = runs()
+    explorer.set(epoch=3, layer="layer1.0.conv1")
+    assert '"epoch": 3' in explorer.static_html() and '"layer": "layer1.0.conv1"' in explorer.static_html()
