@@ -26,12 +26,11 @@ def evaluate(
     for claim in claims:
         decided, beside = _on(claim.parts, experiment), _on(claim.also, experiment)
         try:
-            deciding = [(part, part.differences(runs)) for part in decided]
+            results = [(part, *_compared(part, runs, experiment)) for part in decided]
         except NotRunError:
             continue
-        if not deciding:
+        if not results:
             continue
-        results = [(part, effect, _compared(part, effect, experiment)) for part, effect in deciding]
         verdict, p = together([result for _, _, result in results])
         part, _, weakest = _weakest(results, verdict)
         verdicts.append(
@@ -52,16 +51,15 @@ def evaluate(
         )
         for part in beside:
             try:
-                effect = part.differences(runs)
+                results.append((part, *_compared(part, runs, experiment)))
             except NotRunError:
                 continue
-            results.append((part, effect, _compared(part, effect, experiment)))
         for place, (part, effect, result) in enumerate(results):
             shared = {"claim": claim.id, "statistic": part.statistic}
             statistics.append(
                 {
                     **shared,
-                    "deciding": place < len(deciding),
+                    "deciding": place < len(decided),
                     "column": part.column,
                     "first": label(part.first),
                     "second": "" if part.second is None else label(part.second),
@@ -106,7 +104,8 @@ def _on(parts: Iterable[Part], experiment: Experiment) -> list[Part]:
     return [part for part in parts if part.on in (None, experiment.kind)]
 
 
-def _compared(part: Part, effect: pd.Series, experiment: Experiment) -> Comparison:
+def _compared(part: Part, runs: pd.DataFrame, experiment: Experiment) -> tuple[pd.Series, Comparison]:
+    effect = part.differences(runs)
     usable = effect[np.isfinite(effect)]
     if not len(usable):
         raise NotRunError(f"{part.statistic}: no seed has a value")
@@ -114,7 +113,7 @@ def _compared(part: Part, effect: pd.Series, experiment: Experiment) -> Comparis
     if len(usable) < len(effect):  # to leave out a run that failed would flatter the method that fails
         reason = f"{len(effect) - len(usable)} of {len(effect)} seeds have no value"
         result = replace(result, verdict="undecided", reason=reason)
-    return result
+    return effect, result
 
 
 def _weakest(results: list[tuple[Part, pd.Series, Comparison]], verdict: str) -> tuple[Part, pd.Series, Comparison]:

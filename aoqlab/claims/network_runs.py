@@ -26,6 +26,7 @@ from .cache import VERSION, Kept
 
 TRACKED = ("changed_share", "hamming_share", "levels_visited", "explored_volume")
 SETTINGS = ("arch", "method", "epochs", "batch_size", "lr")
+DIVERGED = Kept({"error": np.inf}, pd.DataFrame())
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,9 @@ def run(
     ``jobs`` is 1. ``progress`` is called with 1 for each run of the result, kept ones at once.
 
     Errors are in percentage points, after batch norm was measured anew; rates per weight and 1000 steps; shares are
-    means over layers weighted by their number of weights. Full precision has no codes: NaN. Raises ``RunFailedError``
-    where a run fails, and ``ValueError`` for a run that does not look at the codes after every step.
+    means over layers weighted by their number of weights. Full precision has no codes: NaN. A run that diverged has an
+    infinite error and nothing else, the worst there is. Raises ``RunFailedError`` where a run fails otherwise, and
+    ``ValueError`` for a run that does not look at the codes after every step.
     """
     if device == "auto":
         device = "cuda" if jobs == 1 and torch.cuda.is_available() else "cpu"
@@ -71,15 +73,16 @@ def run(
 
     for key in found:
         advance(key)
-    keys = list(wanted)
-    for place, outcome in outcomes(list(wanted.values()), jobs=jobs, measure=begin_and_end, starts=folder):
-        found[keys[place]] = cache.write(folder, keys[place], _measured(outcome))
+    keys, todo = list(wanted), list(wanted.values())
+    for place, outcome in outcomes(todo, jobs=jobs, measure=begin_and_end, starts=folder, diverged=True):
+        found[keys[place]] = cache.write(folder, keys[place], DIVERGED if outcome.diverged else _measured(outcome))
         advance(keys[place])
     rows, histories = [], []
     for p in plan:
         cell = {"variant": p.variant, "seed": p.config.seed}
         rows.append({**cell, **{name: getattr(p.config, name) for name in SETTINGS}, **found[p.key].scalars})
-        histories.append(found[p.key].history.assign(**cell))
+        if len(found[p.key].history):
+            histories.append(found[p.key].history.assign(**cell))
     return pd.DataFrame(rows), pd.concat(histories, ignore_index=True) if histories else pd.DataFrame()
 
 

@@ -19,7 +19,7 @@ from .._files import write_atomic
 from ..models import create
 from ..surgery import fold
 from .config import TrainConfig
-from .engine import channels_last
+from .engine import DivergedError, channels_last
 from .run import Result, start_of, train
 
 
@@ -39,6 +39,8 @@ class Outcome:
     """With ``models=True``: the trained network in eval mode, folded (:func:`~aoqlab.surgery.fold`)."""
     measured: Any = None
     """What ``measure`` made of the whole result, where the run was trained."""
+    diverged: str | None = None
+    """Why there is neither a result nor a table: the loss was no longer finite."""
 
 
 def sweep(
@@ -69,12 +71,13 @@ def outcomes(
     models: bool = False,
     measure: Callable[[Result], Any] | None = None,
     starts: Path | None = None,
+    diverged: bool = False,
 ) -> Iterator[tuple[int, Outcome]]:
     """The runs of :func:`sweep` one by one as they are done, each with its place in ``configs``.
 
     ``measure``, a function that can be pickled, looks at each whole result, networks included, where it was made.
-    ``starts`` is a folder that keeps the full-precision networks for later calls. Closing the iterator ends the runs
-    under way.
+    ``starts`` is a folder that keeps the full-precision networks for later calls. With ``diverged`` a run that diverges
+    is an outcome that says so, and the others go on. Closing the iterator ends the runs under way.
     """
     configs = [as_trained(c) for c in configs]
     keys = [_start_key(c) for c in configs]
@@ -82,7 +85,7 @@ def outcomes(
     # joblib's worker processes stay alive between the two calls, so that what they import is imported once.
     begun = dict(_side_by_side(jobs, ((key, _start, (c, starts)) for key, c in needed.items())))
     todo = (
-        (place, _run, (c, None if key is None else begun[key], models, measure))
+        (place, _run, (c, None if key is None else begun[key], models, measure, diverged))
         for place, (c, key) in enumerate(zip(configs, keys, strict=True))
     )
     yield from _side_by_side(jobs, todo)
@@ -145,9 +148,18 @@ def _stored(start: TrainConfig, file: Path) -> nn.Module | None:
 
 
 def _run(
-    config: TrainConfig, start: nn.Module | None, models: bool, measure: Callable[[Result], Any] | None
+    config: TrainConfig,
+    start: nn.Module | None,
+    models: bool,
+    measure: Callable[[Result], Any] | None,
+    diverged: bool,
 ) -> Outcome:
-    result = _trained(config, start, _name(config))
+    try:
+        result = _trained(config, start, _name(config))
+    except RunFailedError as error:
+        if diverged and isinstance(error.__cause__, DivergedError):
+            return Outcome(config, {}, {}, diverged=str(error.__cause__))
+        raise
     measured = None if measure is None else measure(result)
     # Folded, because Torch refuses to pickle a network whose weights are computed from others.
     return Outcome(result.config, result.result, result.tables, fold(result.model) if models else None, measured)

@@ -165,10 +165,28 @@ def test_variants_of_the_same_settings_share_a_run(trained, tmp_path):
     assert runs["variant"].tolist() == ["a", "b"] and runs["error"].nunique() == 1
 
 
-def test_what_is_done_is_kept_when_a_later_run_fails(trained, tmp_path):
+def test_a_run_that_diverges_is_the_worst_and_the_others_go_on(trained, tmp_path):
+    bad = dataclasses.replace(SMALL, epochs=1, lr=1e30)
+    configs = {"bad": bad, "good": dataclasses.replace(bad, lr=1e-3)}
+    runs, history = network_runs.run(configs, [0], folder=tmp_path, jobs=1)
+    found = runs.set_index("variant")
+    assert found.loc["bad", "error"] == np.inf and np.isnan(found.loc["bad", "crossings"])
+    assert np.isfinite(found.loc["good", "error"]) and set(history["variant"]) == {"good"}
+    assert network_runs.missing(configs, [0], tmp_path) == 0
+    again = network_runs.run(configs, [0], folder=tmp_path, jobs=1)
+    same((runs, history), again)
+
+
+def test_what_is_done_is_kept_when_a_later_run_fails(monkeypatch, tmp_path):
+    def failing(config, **options):
+        if config.lr == 1e-4:
+            raise MemoryError("no room")
+        return train(config, **options)
+
+    monkeypatch.setattr("aoqlab.training.sweep.train", failing)
     good = dataclasses.replace(SMALL, method="fp32", epochs=1)
-    configs = {"good": good, "bad": dataclasses.replace(good, lr=1e30)}
-    with pytest.raises(RuntimeError, match="DivergedError"):
+    configs = {"good": good, "bad": dataclasses.replace(good, lr=1e-4)}
+    with pytest.raises(RuntimeError, match="MemoryError: no room"):
         network_runs.run(configs, [0], folder=tmp_path, jobs=1)
     assert network_runs.missing(configs, [0], tmp_path) == 1
 
