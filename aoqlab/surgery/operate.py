@@ -29,7 +29,7 @@ def quantize(
     skip: Sequence[str] = (),
     quantize_downsampling: bool = True,
     quantize_first_last: bool = False,
-    recompute: bool = True,
+    recompute: int | float = 0.5,
 ) -> Model:
     """Quantize the weights and inputs of every convolution and linear layer of ``model``, in place; returns it.
 
@@ -43,11 +43,14 @@ def quantize(
     matches a shell pattern in ``skip``; 1x1 convolutions on shortcuts with ``quantize_downsampling=False``; children of
     ``nn.MultiheadAttention``, which never calls them. :func:`~aoqlab.surgery.quantized_layers` says which and why.
 
-    ``recompute``: quantized inputs are computed again in the backward pass rather than kept (see
-    :class:`~aoqlab.surgery.inputs.Recipe`), the same to the bit. Make optimizers afterwards: the quantizers bring
-    parameters. Raises ``ValueError`` before anything is changed: for patterns that match no layer, a model that is
-    quantized already or has nothing to quantize, weights or activations that no step can come from.
+    ``recompute``, from 0 to 1: the share of layers whose quantized inputs are computed again in the backward pass
+    rather than kept (see :class:`~aoqlab.surgery.inputs.Recipe`), the same to the bit; more takes less memory and more
+    time. Make optimizers afterwards: the quantizers bring parameters. Raises ``ValueError`` before anything is changed:
+    for patterns that match no layer, a model that is quantized already or has nothing to quantize, weights or
+    activations that no step can come from.
     """
+    if not 0 <= recompute <= 1:
+        raise ValueError(f"recompute is a share of layers, from 0 to 1, got {recompute}")
     layers = find_layers(model)
     if any(isinstance(m, Switch) for m in model.modules()):
         raise ValueError(f"{type(model).__name__} is quantized already; start from the float model")
@@ -79,7 +82,9 @@ def quantize(
             parametrize.register_parametrization(layer, "weight", Switch(on_weights[name]), unsafe=True)
         if name in on_inputs:
             rule, quantizer = on_inputs[name]
-            attach(layer, quantizer, recompute)
+            place = list(on_inputs).index(name)
+            # Spread evenly, so that large and small inputs are among both.
+            attach(layer, quantizer, int((place + 1) * recompute) > int(place * recompute))
         elif name in chosen and activations is not None:
             reason = "input only: its forward did not run on the sample"
         if name in chosen and weights is None and activations is None:
