@@ -16,7 +16,7 @@ from ._provenance import provenance
 from .training import Result, TrainConfig
 from .training.folder import CONFIG, RESULT
 
-TABLES = ("metrics", "history", "levels", "intervals", "layers")
+TABLES = ("metrics", "history", "levels", "intervals", "layers", "transitions")
 INFO = "info.json"
 
 # Results that every run has in the end, so that tables have the same columns before.
@@ -39,7 +39,8 @@ def load(name: str | Iterable[str] | None = None, *, folder: str | Path | None =
     ``runs``: a row per run with its settings (``method``, ``bits``, ``seed``, ...), ``epochs_done``, ``finished``,
     results (``accuracy``, ...; missing until it is finished), commit, versions and hardware. ``metrics``: a row per
     epoch. ``history``: a row per recorded step and layer. ``levels``: histograms over the levels. ``intervals``: how
-    the step sizes moved, per epoch and layer. ``layers``: the audit. All but the first also carry ``method`` and
+    the step sizes moved, per epoch and layer. ``layers``: the audit. ``transitions``: how often weights of a layer went
+    ``from`` a code ``to`` another, from start to end (of finished runs). All but the first also carry ``method`` and
     ``seed``; a table of which no run has a row is empty. Raises ``FileNotFoundError`` with the names there are.
     """
     root = _root(folder)
@@ -235,11 +236,8 @@ def _epochs(metrics: pd.DataFrame | None) -> int:
 
 def _unused(name: str, taken: Sequence[str]) -> str:
     """``name``, with a number if it is taken."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}-{number}"
-    return free
+    numbered = (f"{name}-{number}" for number in range(2, len(taken) + 2))
+    return next(free for free in (name, *numbered) if free not in taken)
 
 
 def _shortened(frame: pd.DataFrame) -> pd.DataFrame:
@@ -247,4 +245,5 @@ def _shortened(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _parquet(frame: pd.DataFrame) -> Callable[[Path], None]:
-    return lambda path: frame.to_parquet(path, engine="pyarrow", index=False, compression="zstd")
+    # statistics of columns would let readers skip row groups, of which there is one
+    return lambda path: frame.to_parquet(path, index=False, compression="zstd", write_statistics=False)

@@ -108,6 +108,7 @@ def test_all_runs_make_consistent_tables(project, trained):
     assert tables["metrics"].groupby("run").size().to_dict() == {"done": 2, start: 1, "killed": 1}
     for name in ("history", "levels", "intervals"):
         assert set(tables[name]["run"]) == {"done", "killed"}
+    assert set(tables["transitions"]["run"]) == {"done"}  # totals over a whole training
     assert tables["layers"].groupby("run")["weight_bits"].count().to_dict() == {"done": 1, start: 0, "killed": 2}
 
 
@@ -195,6 +196,17 @@ def test_recorded_runs_come_back_with_all_that_running_them_again_takes(fresh, i
                 expected = result.tables[large]
                 for column in expected.select_dtypes("number"):
                     assert own[column].tolist() == pytest.approx(expected[column].tolist(), rel=1e-6, nan_ok=True)
+
+
+def test_transitions_are_recorded_to_the_last_count(fresh, in_memory):
+    runs.record("digits", in_memory, "For a test.")
+    recorded = runs.load_recorded("digits")[0]["transitions"]
+    for result in in_memory[1:]:
+        expected = result.tables["transitions"]
+        own = recorded.query("run == @result.config.default_name()")[list(expected)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, expected)
+        thresholds = (expected["from"] - expected["to"]).abs()
+        assert (expected["count"] * thresholds).sum() == result.result["tracker"]["crossings"]
 
 
 def test_recorded_runs_have_the_columns_of_those_on_the_disk(project, in_memory, trained):

@@ -165,6 +165,25 @@ def test_histograms_and_transitions_are_counted_by_definition(bits, path):
         assert tracker.transitions[layer].tolist() == brute_transitions(part, bits).tolist()
 
 
+@pytest.mark.parametrize("bits", BITS)
+def test_the_table_of_transitions_has_every_pair_that_occurred_and_no_other(bits):
+    codes = walk(size_of(LAYERS), bits, 20)
+    table = fed(bits, codes).transition_frame()
+    expected = [
+        (name, a, b, count)
+        for name, part in split(codes, LAYERS).items()
+        for (a, b), count in np.ndenumerate(brute_transitions(part, bits))
+        if count
+    ]
+    assert list(table.itertuples(index=False, name=None)) == expected
+    assert list(table) == ["layer", "from", "to", "count"] and table.dtypes.iloc[1:].eq("int64").all()
+
+
+def test_where_nothing_moved_the_table_of_transitions_is_empty():
+    table = feed(OscillationTracker((6,), 2), np.zeros((5, 6), int)).transition_frame()
+    assert len(table) == 0 and table.dtypes.iloc[1:].eq("int64").all()
+
+
 @settings(max_examples=25)
 @given(st.data())
 def test_any_trajectory_is_counted_by_definition(without_kernels, data):

@@ -43,7 +43,7 @@ class Source:
         return f"{method_label(self.method)}, {self.bits} bits, seed {self.seed}"
 
     def table(self, name: str) -> pd.DataFrame:
-        """The rows of this run in ``history``, ``levels``, ``intervals`` or ``metrics``; none where it is not kept."""
+        """The rows of this run in ``history``, ``levels``, ``intervals``, ...; none where it is not kept."""
         file = self.folder / f"{name}.parquet"
         if not file.is_file():
             return pd.DataFrame()
@@ -51,7 +51,7 @@ class Source:
 
     @property
     def files(self) -> list[Path]:
-        every = [self.folder / f"{name}.parquet" for name in ("history", "levels", "intervals", "metrics")]
+        every = [self.folder / f"{name}.parquet" for name in _FILES]
         return [file for file in every if file.is_file()]
 
 
@@ -63,7 +63,7 @@ class Course:
     per level; ``oscillating``, the share with a frequency above the tracker's limit; ``rate``, crossings per weight and
     step since the record of the epoch before; ``crossed``, crossings per weight so far. ``intervals``: step sizes.
     Unknown numbers are NaN. ``transitions``: codes left and reached, summed over training up to the epoch
-    ``transitions_until``, where a checkpoint keeps them.
+    ``transitions_until``, where a table or a checkpoint keeps them.
     """
 
     layers: list[str]
@@ -154,7 +154,7 @@ def course_of(source: Source) -> Course:
     crossings = _with_sum(of["crossings"])[:, at] / _with_sum(weights)[:, None]
     total = weights.sum()
     oscillating = np.concatenate([(weights @ of["oscillating_share"])[None] / total, of["oscillating_share"]])[:, at]
-    transitions, until = _transitions(source, len(layers), ends)
+    transitions, until = _transitions(source, layers, of["crossings"][:, -1], ends)
     return Course(
         layers=[WHOLE, *layers],
         weights=_with_sum(weights),
@@ -171,6 +171,7 @@ def course_of(source: Source) -> Course:
     )
 
 
+_FILES = ("history", "levels", "intervals", "metrics", "transitions")
 _TAKEN = ("weights", "crossings", "oscillating_share")
 
 
@@ -218,8 +219,17 @@ def _stages(metrics: pd.DataFrame) -> list[tuple[int, int, str]]:
     return [(a, b, names[a]) for a, b in zip(starts, [*starts[1:], len(names)], strict=True)]
 
 
-def _transitions(source: Source, layers: int, ends: NDArray[np.int64]) -> tuple[Floats | None, float]:
-    """Counts of the newest readable checkpoint and the epoch it was made in; runs' tables do not keep them."""
+def _transitions(
+    source: Source, layers: list[str], crossings: Floats, ends: NDArray[np.int64]
+) -> tuple[Floats | None, float]:
+    """A finished run's counts, else those of its newest readable checkpoint, and the epoch that they go up to."""
+    shape = (len(layers), 2**source.bits, 2**source.bits)
+    table = source.table("transitions")
+    if len(table) or ((source.folder / "transitions.parquet").is_file() and not crossings.any()):
+        counts = np.zeros(shape)
+        rows = pd.Index(layers).get_indexer(table["layer"])
+        counts[rows, table["from"], table["to"]] = table["count"]
+        return _with_sum(counts), float(len(ends) - 1)
     for path in [] if source.recorded else checkpoint.saved(source.folder):
         try:
             with safe_open(path / checkpoint.STATE, framework="np") as file:
@@ -227,7 +237,7 @@ def _transitions(source: Source, layers: int, ends: NDArray[np.int64]) -> tuple[
                 step = json.loads(_header(file)["state"])["step"]
         except (OSError, SafetensorError, KeyError, ValueError):
             continue
-        if counts.shape == (layers, 2**source.bits, 2**source.bits):
+        if counts.shape == shape:
             return _with_sum(counts), round(float(np.interp(step, ends, np.arange(len(ends)))), 2)
     return None, 0.0
 

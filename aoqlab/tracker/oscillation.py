@@ -177,6 +177,18 @@ class OscillationTracker(CodeCounter):
             {"count": counts.long().flatten().numpy(), "share": share.flatten().numpy()}, index
         ).reset_index()
 
+    def transition_frame(self) -> pd.DataFrame:
+        """Tidy transitions from the start to now: a row per layer and pair of codes that was ever passed.
+
+        Columns ``layer``, ``from``, ``to`` (codes) and ``count`` (at least 1; over weights and updates), all int64.
+        """
+        import pandas as pd
+
+        counts = self.transitions.cpu().numpy()
+        layer, before, after = counts.nonzero()
+        names = pd.Index(list(self.shapes)).take(layer)
+        return pd.DataFrame({"layer": names, "from": before, "to": after, "count": counts[layer, before, after]})
+
     def save_history(self, folder: str | Path) -> tuple[Path, Path]:
         """Write ``history.parquet`` and ``levels.parquet`` (each whole or not at all) into ``folder``."""
         folder = Path(folder)

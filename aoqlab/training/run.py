@@ -57,7 +57,8 @@ class Result:
     result: dict[str, Any]
     """Accuracies and losses at the end, before and after batch norm was measured anew, and what the tracker counted."""
     tables: dict[str, pd.DataFrame]
-    """``metrics`` per epoch, ``timing``, ``layers`` (the audit), ``history``, ``levels``, ``intervals``."""
+    """``metrics`` per epoch, ``timing``, ``layers`` (the audit), ``history``, ``levels``, ``intervals``,
+    ``transitions``."""
     model: nn.Module
     folder: Path | None = None
     start: nn.Module | None = field(default=None, repr=False)
@@ -307,9 +308,10 @@ class _Job:
             "steps": trainer.step,
             "seconds": sum(row["seconds"] for row in trainer.timing),
         }
+        tables = {**tables_of(trainer), "layers": self.layers}
         if trainer.tracker is not None:
             result["tracker"] = trainer.tracker.summary()
-        tables = {**tables_of(trainer), "layers": self.layers}
+            tables["transitions"] = trainer.tracker.transition_frame()  # totals, so of the whole training alone
         model.eval()
         path = None
         if self.folder is not None:

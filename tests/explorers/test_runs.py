@@ -1,8 +1,10 @@
 """The run explorer without a browser: the courses it reads, which runs it offers, its table, picture and sentences."""
 
+import dataclasses
 import inspect
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -99,7 +101,7 @@ def test_stages_part_the_epochs(recording):
 
 def test_where_epochs_have_no_record_of_their_own_the_rate_is_that_of_the_last_record(project, tmp_path):
     history = pd.read_parquet(project.folder / "history.parquet")
-    for file in project.folder.glob("*.parquet"):
+    for file in set(project.folder.glob("*.parquet")) - {project.folder / "transitions.parquet"}:
         frame = pd.read_parquet(file)
         kept = frame[frame["step"].isin([0, 21])] if file.stem in ("history", "levels") else frame
         kept.to_parquet(tmp_path / file.name)
@@ -112,17 +114,54 @@ def test_where_epochs_have_no_record_of_their_own_the_rate_is_that_of_the_last_r
     assert course.transitions is None
 
 
-def test_transitions_of_a_checkpoint_lead_from_the_first_levels_to_the_last(project):
-    course = course_of(sources(None)[0]["done"])
+@pytest.fixture
+def moved(project, tmp_path):
+    """The run as a source of its own, with a copy of its folder to take things from."""
+    source = sources(None)[0]["done"]
+    return dataclasses.replace(source, folder=Path(shutil.copytree(source.folder, tmp_path / "done")))
+
+
+@pytest.mark.parametrize("kept", ["table", "checkpoint"])
+def test_transitions_lead_from_the_first_levels_to_the_last(moved, kept):
+    if kept == "table":
+        for checkpoint in moved.folder.glob("checkpoint-*"):
+            shutil.rmtree(checkpoint)
+    else:
+        (moved.folder / "transitions.parquet").unlink()
+    course = course_of(moved)
     assert course.transitions.shape == (3, 4, 4) and course.transitions_until == 2
     moved = (course.transitions.sum(1) - course.transitions.sum(2)) / course.weights[:, None]
     np.testing.assert_allclose(course.shares[:, -1] - course.shares[:, 0], moved, atol=1e-12)
     np.testing.assert_array_equal(course.transitions[0], course.transitions[1:].sum(0))
 
 
-def test_recorded_runs_have_no_transitions(recording):
-    explorer = runs()
-    assert all("transitions" not in message for message in explorer.data["runs"].values())
+def test_the_table_and_the_checkpoint_of_a_finished_run_hold_the_same_transitions(moved):
+    from_table = course_of(moved).transitions
+    (moved.folder / "transitions.parquet").unlink()
+    np.testing.assert_array_equal(course_of(moved).transitions, from_table)
+
+
+def test_a_run_in_which_nothing_moved_has_a_map_of_nothing(moved):
+    for name, column in (("history", "crossings"), ("transitions", "count")):
+        frame = pd.read_parquet(moved.folder / f"{name}.parquet")
+        still = frame.iloc[:0] if name == "transitions" else frame.assign(**{column: 0.0})
+        still.to_parquet(moved.folder / f"{name}.parquet")
+    assert course_of(moved).transitions.tolist() == np.zeros((3, 4, 4)).tolist()
+
+
+def test_a_recorded_run_shows_its_transitions_and_where_none_were_kept_there_is_no_map(project):
+    place = stored.record("with-transitions", [project], "For a test.")
+    try:
+        explorer = runs("done", recorded=place.name)
+        key = explorer.state["first"]
+        own = course_of(sources(None)[0]["done"])
+        shown = np.frombuffer(explorer.data["runs"][key]["transitions"], "<f4").reshape(own.transitions.shape)
+        np.testing.assert_array_equal(shown, own.transitions)
+        assert explorer.data["runs"][key]["until"] == 2
+        (place / "transitions.parquet").unlink()
+        assert "transitions" not in course_of(sources(place.name)[0][f"{place.name}/done"]).message()
+    finally:
+        shutil.rmtree(place)
 
 
 def test_the_message_carries_the_numbers_of_the_course(recording):
@@ -234,7 +273,7 @@ def test_the_picture_has_every_run_and_the_epoch(recording, names, layer):
     with use_style():
         figure = explorer.figure(explorer.state)
         figure.draw_without_rendering()
-    (box,) = figure.subfigs
+    box = figure.subfigs[0]
     bars = [patch for patch in box.axes[0].patches if patch.get_width() > 0]
     assert len(bars) == 4 * len(names) and len({bar.get_facecolor() for bar in bars}) == len(names)
     for ax in box.axes[2:4]:
@@ -254,7 +293,7 @@ def test_export_records_what_is_seen(recording, tmp_path, monkeypatch):
     written = explorer.answer_export(explorer.state, "seen")["json"]
     record = json.loads(written)
     assert record["parameters"]["runs"] == [LSQ, AOQ] and record["parameters"]["epoch"] == 30
-    assert record["seeds"] == [0, 0] and len(record["data"]) == 4
+    assert record["seeds"] == [0, 0] and len(record["data"]) == len(explorer.offered[LSQ].files) >= 4
     assert [row["layer"] for row in record["parameters"]["table"]] == [explorer.state["layer"]] * 2
 
 

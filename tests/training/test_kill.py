@@ -34,9 +34,8 @@ else:
 
 
 def outcome(folder):
-    tables = {
-        name: pd.read_parquet(folder / f"{name}.parquet") for name in ("metrics", "history", "levels", "intervals")
-    }
+    names = ("metrics", "history", "levels", "intervals", "transitions")
+    tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in names}
     newest = saved(folder)[0]
     tensors = [load_file(folder / "model.safetensors"), load_file(newest / "checkpoint.safetensors")]
     return tables, [*tensors, load_file(newest / "state.safetensors")]

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -10,6 +12,7 @@ from safetensors.torch import load_file
 
 from aoqlab import cli, methods
 from aoqlab.surgery import fold, weight_sites
+from aoqlab.tracker import OscillationTracker
 from aoqlab.training import TrainConfig, resume, run, train
 from aoqlab.training.checkpoint import CheckpointError, CheckpointWarning
 from aoqlab.training.engine import DivergedError
@@ -57,7 +60,7 @@ def test_the_folder_says_everything(small, project):
     assert TrainConfig.from_dict(record["settings"]) == result.config
     assert record["method"]["name"] == "aoq"
     assert {"versions", "git", "processor", "threads", "device", "created"} <= record.keys()
-    for table in ("metrics", "history", "levels", "intervals", "layers", "timing"):
+    for table in ("metrics", "history", "levels", "intervals", "layers", "timing", "transitions"):
         assert len(pd.read_parquet(folder / f"{table}.parquet")) > 0
     stored = json.loads((folder / "result.json").read_text())
     assert stored["accuracy"] == result.result["accuracy"]
@@ -143,6 +146,30 @@ def test_progress_of_every_epoch_can_be_watched(small, start):
     assert {"train_loss", "test_accuracy", "stage", "shrink", "explored_volume"} <= seen[0][0].keys()
 
 
+def test_transitions_are_the_moves_from_step_to_step_of_the_whole_training(small, start, monkeypatch):
+    seen, feed = [], OscillationTracker._feed
+
+    def watched(tracker, codes):
+        seen.append(codes.numpy().copy())
+        feed(tracker, codes)
+
+    monkeypatch.setattr(OscillationTracker, "_feed", watched)
+    last = []
+    result = train(small(), start=start, keep=False, quiet=True, on_epoch=lambda _, trainer: last.append(trainer))
+    table, expected, at = result.tables["transitions"], [], 0
+    for layer, weights in (("conv2", 4608), ("conv3", 18432)):
+        counts = np.zeros((4, 4), int)
+        for before, now in pairwise(codes[at : at + weights] for codes in seen):
+            np.add.at(counts, (before, now), before != now)
+        expected += [(layer, a, b, count) for (a, b), count in np.ndenumerate(counts) if count]
+        at += weights
+    assert list(table.itertuples(index=False, name=None)) == expected
+    found = np.zeros((2, 4, 4), int)
+    rows = table["layer"].map({"conv2": 0, "conv3": 1}).to_numpy()
+    found[rows, table["from"], table["to"]] = table["count"]
+    assert found.tolist() == last[-1].tracker.transitions.tolist()
+
+
 def test_tables_are_whole_also_after_a_kill_between_the_last_checkpoint_and_them(small, monkeypatch):
     whole = train(small(name="whole"), quiet=True)
 
@@ -161,7 +188,7 @@ def test_tables_are_whole_also_after_a_kill_between_the_last_checkpoint_and_them
         train(small(name="killed"), quiet=True)
     monkeypatch.setattr(RunFolder, "write_tables", write)
     folder = resume("killed", quiet=True).folder
-    for table in ("metrics", "history", "levels", "intervals"):
+    for table in ("metrics", "history", "levels", "intervals", "transitions"):
         stored = [pd.read_parquet(f / f"{table}.parquet") for f in (whole.folder, folder)]
         pd.testing.assert_frame_equal(*stored, check_exact=True)
 

@@ -17,7 +17,7 @@ from aoqlab.training import train
 from aoqlab.training.evaluate import evaluate
 from aoqlab.training.sweep import Outcome, RunFailedError, outcomes, sweep
 
-MEASURED = ("metrics", "history", "levels", "intervals", "layers")
+MEASURED = ("metrics", "history", "levels", "intervals", "layers", "transitions")
 
 
 @pytest.fixture
