@@ -43,9 +43,9 @@ panel has ``axes({x, y, xlabel, ylabel, ...})`` (``line``, ``stairs``, ``area``,
 ``plot.js``), ``canvas``, ``describe(text)`` and ``onpoint(function(x, y))``. Arrays travel as bytes
 (:func:`packed`); ``floats(data.name)`` reads them.
 
-No script is bundled: ``plot.js``, ``base.js``, ``hosts.js`` and the explorer's own are put one after the other, live
-(anywidget) and in exported pages alike. Sliders stand at whole numbers, the index of a stop: browsers change real
-numbers by displaying them.
+No script is bundled: ``words.js``, ``plot.js``, ``base.js``, ``hosts.js`` and the explorer's own are put one after the
+other, live (anywidget) and in exported pages alike. Sliders stand at whole numbers, the index of a stop: browsers
+change real numbers by displaying them.
 """
 
 from __future__ import annotations

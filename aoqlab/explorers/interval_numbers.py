@@ -14,6 +14,7 @@ from torch import Tensor
 from ..plots import level_colors, staircase, weight_histogram
 from ..quantizers import AOQ, LSQ, StatsQ
 from ..ste import encode
+from .work import Steps
 
 Uniform = AOQ | LSQ | StatsQ
 PIECE = 1 << 17
@@ -33,7 +34,7 @@ def steps_of(quantizer: Uniform) -> tuple[Tensor, Tensor]:
     return quantizer.step.detach(), quantizer.step.detach()
 
 
-def exact_numbers(quantizer: Uniform, parts: Iterable[Tensor], near: float, move: float) -> dict[str, Any]:
+def exact_numbers(quantizer: Uniform, parts: Iterable[Tensor], near: float, move: float) -> Steps[dict[str, Any]]:
     """Squared error, SQNR, entropy, share near a threshold, expected crossings, occupancy; see ``Intervals.readouts``.
 
     ``near`` and ``move`` in units of the weights.
@@ -51,6 +52,7 @@ def exact_numbers(quantizer: Uniform, parts: Iterable[Tensor], near: float, move
         close += int((torch.minimum((wide - above).abs_(), (wide - below).abs_()) <= near).sum())
         up, down = (encode(wide + by, step.double(), quantizer.grid) for by in (move, -move))
         crossed += int(up.long().sum() - down.long().sum())
+        yield len(part)
     size = int(counts.sum())
     shares = counts.double() / size
     return {
@@ -63,13 +65,14 @@ def exact_numbers(quantizer: Uniform, parts: Iterable[Tensor], near: float, move
     }
 
 
-def best_level(quantizer: AOQ, parts: Iterable[Tensor]) -> float:
+def best_level(quantizer: AOQ, parts: Iterable[Tensor]) -> Steps[float]:
     """The level interval of least squared error at these thresholds: where levels go that learn from it alone."""
     unit = quantizer.grid.levels(torch.tensor(1.0)).double()
     above = below = 0.0
     for part in pieces(parts):
         places = unit[quantizer.encode(part).long()]
         above, below = above + float(places @ part.double()), below + float(places @ places)
+        yield 0  # a preparation: the numbers themselves count every weight once
     return above / max(below * float(quantizer.shrink), 1e-300)
 
 

@@ -12,6 +12,7 @@ from .summary import Summary
 
 QUANTIZERS = {"aoq-mid-rise": "AOQ, mid-rise", "aoq-mid-tread": "AOQ, mid-tread", "lsq": "LSQ", "statsq": "StatsQ"}
 GRIDS = {"aoq-mid-rise": "mid-rise", "aoq-mid-tread": "mid-tread", "lsq": "mid-tread", "statsq": "mid-rise"}
+STARTS = {"own": "the quantizer's own start", "free": "as the sliders stand", "learned": "as training left them"}
 # Sixteen stops per doubling, so that sigma / 2^(b-2), AOQ's start, is one of them for every b; and 0.
 RATIOS = (0.0, *(2.0 ** (k / 16) for k in range(-160, 49)))
 SHRINKS = tuple(k / 100 for k in range(1, 101))

@@ -5,10 +5,10 @@ const sizeText = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 function explore(ui) {
   const { data, specs } = ui, summaries = {}, loading = {};
   const histogram = ui.panel({ title: "weights by level; thresholds dashed, levels ▼", height: 250, grow: 1.3 });
-  const stairs = ui.panel({ title: "quantizer; dashed: as its gradient sees it", height: 250 });
+  const stairs = ui.panel({ title: "quantizer; dashed: for its gradient", height: 250 });
   const bars = ui.panel({ title: "share of the weights on every level", height: 250 });
   const cache = { n: 0, colors: [], dark: null, key: "", heights: null };
-  let exact = null, stamp = 0;
+  let exact = null, stamp = 0, words = "";
 
   // A level's colour, as in the exported figures; on a dark page without the darkest ones.
   function colorsOf(n) {
@@ -58,19 +58,6 @@ function explore(ui) {
     return { n, bits, alpha, th, le, cut, pull, moment, own, thresholds, centres, levels: at(step(le), own.levelOffset, low, n) };
   }
 
-  // The level interval of least squared error at these thresholds.
-  function bestLevel(summary, thresholds, centres, pull, cut, alpha) {
-    let above = 0, below = 0, before = ZERO;
-    for (let i = 0; i < centres.length; i++) {
-      const end = summary.below(i < thresholds.length ? thresholds[i] : Infinity), n = end[0] - before[0];
-      const place = centres[i] / cut;
-      above += place * (n * pull * centres[i] + (1 - pull) * (end[1] - before[1]));
-      below += n * place * place;
-      before = end;
-    }
-    return above / Math.max(below * alpha, 1e-300);
-  }
-
   // Sliders stand at the stops nearest to what holds, and what cannot be moved is switched off with the reason.
   function settle(state) {
     const own = data.quantizers[state.quantizer], summary = summaries[state.layer];
@@ -100,7 +87,7 @@ function explore(ui) {
     }
     if (name === "locked" && state.locked) { state.le = state.th; if (state.start === "learned") state.start = "free"; }
     if (name === "alpha") state.moment = 0;
-    if (name === "start" && state.start === "learned" && !data.layers[state.layer].learned) ui.say(`No quantizer was trained with ${state.layer}.`);
+    if (name === "start" && state.start === "learned" && !data.layers[state.layer].learned) ui.say(`No finite intervals were trained with ${state.layer}.`);
     else if (name === "layer") { ui.say(summaries[state.layer]?.sentence ?? ""); load(state.layer); }
     if (name === "start" && state.start !== "free") state.locked = false;
     settle(state);
@@ -212,10 +199,12 @@ function explore(ui) {
     ]);
     const size = sizeText(summary.size);
     const kept = summary.exact
-      ? `All ${size} weights are in the summary, each with its own value.`
+      ? summary.size === 1 ? "The weight is in the summary with its own value." : `All ${size} weights are in the summary, each with its own value.`
       : `${size} weights, summarised in ${sizeText(summary.bins.length)} bins: squared error at most ${number(100 * bound.mse / Math.max(found.mse, 1e-300), 2)}% off, occupancy at most ${number(100 * bound.misplaced, 2)}% of the weights.`;
     const stage = grid.moment ? ` Stage ${grid.moment.stage}: ${STAGES[grid.moment.stage]}` : "";
-    ui.note(kept + stage + (ui.alive() ? "" : " Exact numbers, export and further layers need a kernel."));
+    const least = grid.cut <= data.minStep ? ` No step is smaller than this one, ${number(data.minStep, 1)}.` : "";
+    words = kept + stage + least + (ui.alive() ? "" : " Exact numbers, export and further layers need a kernel.");
+    ui.note(words);
   }
   const STAGES = {
     shrink: "both intervals shrink.",
@@ -229,9 +218,12 @@ function explore(ui) {
     if (!summary?.size) return;
     describe(state, summary);
     if (!ui.alive() || exact) return;
-    const answer = await ui.ask("exact");
-    if (own !== stamp || key !== JSON.stringify(ui.state)) return;
-    exact = { ...answer, key };
+    for (;;) { // large layers are counted a part at a time; who asks no more stops it
+      const answer = await ui.ask("exact");
+      if (own !== stamp || key !== JSON.stringify(ui.state)) return;
+      if (answer.counted === undefined) { exact = { ...answer, key }; break; }
+      ui.note(`${words} Counting the exact numbers: ${percent(answer.counted)}.`);
+    }
     ui.redraw();
   }
   function describe(state, summary) {

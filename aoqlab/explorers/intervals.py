@@ -5,6 +5,7 @@ In a notebook: ``intervals(weights)``, ``intervals(net)``, ``intervals("name of 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ from .interval_terms import (
     QUANTIZERS,
     RATIOS,
     SHRINKS,
+    STARTS,
     described,
     grids,
     moment_text,
@@ -38,9 +40,12 @@ from .interval_terms import (
 )
 from .layers import Layer, Weights, layers_of
 from .summary import CHUNK, NoWeights, Summary, summarise
+from .work import Steps, Work, finished
 
 MOMENTS = 100
 """Stops of the slider over training."""
+WHILE = 0.25
+"""Seconds for which the kernel counts weights before it listens to the browser again."""
 STATIC = 3_000_000
 """Bytes of weights that an exported page carries at most; other layers need a kernel."""
 
@@ -68,6 +73,7 @@ class Intervals(Explorer):
     def __init__(self, name: str, layers: Mapping[str, Layer], layer: str, schedule: ThreeStage) -> None:
         self.name, self.layers = name, dict(layers)
         self._summaries: dict[str, Summary | str] = {}
+        self._work: tuple[str, Work[dict[str, Any]]] | None = None
         self.moments = [None, *moments_of(schedule, MOMENTS)]
         learned = layers[layer].learned
         bits = learned.bits if learned and learned.bits else MIN_BITS
@@ -86,11 +92,7 @@ class Intervals(Explorer):
                 Menu(
                     "start",
                     "intervals",
-                    {
-                        "own": "the quantizer's own start",
-                        "free": "as the sliders stand",
-                        "learned": "as training left them",
-                    },
+                    STARTS,
                     "learned" if learned else "own",
                 ),
                 Slider("th", "thresholds s_th/σ", RATIOS, shown=ratio_text, index=one),
@@ -155,12 +157,22 @@ class Intervals(Explorer):
         return self._message(layer)
 
     def answer_exact(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The readouts of a state from every single weight, by the quantizer itself."""
-        return self.readouts(state)
+        """The readouts of a state from every single weight, by the quantizer itself; ``{"counted": share}`` until then.
+
+        Each question goes on for ``WHILE`` seconds where the one before about the same state has stopped, so that a
+        question about a new state waits no longer than that, however large the layer is.
+        """
+        key = json.dumps(state, sort_keys=True)
+        if self._work is None or self._work[0] != key:
+            self._work = key, Work(self._counting(state))
+        work = self._work[1]
+        return work.advance(WHILE) or {"counted": work.counted / self._finite(state).size}
 
     def quantizer(self, state: Mapping[str, Any] | None = None) -> Uniform:
         """The package's quantizer as a state has it; without finite weights ``ValueError``."""
-        state = self.state if state is None else state
+        return finished(self._prepared(self.state if state is None else state))
+
+    def _prepared(self, state: Mapping[str, Any]) -> Steps[Uniform]:
         summary = self._finite(state)
         kind, bits = state["quantizer"], self.value("bits", state)
         threshold, level = self._intervals(state, summary)
@@ -178,7 +190,7 @@ class Intervals(Explorer):
         aoq.level_interval.data.fill_(level)
         aoq.shrink.fill_(moment["shrink"] if moment else self.value("alpha", state))
         if moment and moment["learned"]:
-            best = best_level(aoq, self._parts(aoq, state))
+            best = yield from best_level(aoq, self._parts(aoq, state))
             aoq.level_interval.data.fill_((1 - moment["learned"]) * level + moment["learned"] * best)
         return aoq
 
@@ -189,11 +201,13 @@ class Intervals(Explorer):
         ``crossings``: thresholds crossed per weight when every weight moves by the chosen step, up or down with equal
         chance, ``mean(code(w + d) - code(w - d)) / 2``; ``occupancy``: share of weights per level.
         """
-        state = self.state if state is None else state
-        quantizer, summary = self.quantizer(state), self._finite(state)
+        return finished(self._counting(self.state if state is None else state))
+
+    def _counting(self, state: Mapping[str, Any]) -> Steps[dict[str, Any]]:
+        quantizer, summary = (yield from self._prepared(state)), self._finite(state)
         near = self.value("near", state) * max(float(steps_of(quantizer)[0]), MIN_STEP)
         move = self.value("move", state) * unit_of(summary)
-        return exact_numbers(quantizer, self._parts(quantizer, state), near, move)
+        return (yield from exact_numbers(quantizer, self._parts(quantizer, state), near, move))
 
     def figure(self, state: Mapping[str, Any]) -> Figure:
         quantizer, summary = self.quantizer(state), self._finite(state)

@@ -1,97 +1,16 @@
-// The landscape explorer: the walks themselves, their hulls, and the picture. See landscape.py.
+// The landscape explorer: the picture of the walks that walks.js makes. See landscape.py.
 
 const METHODS = ["conventional", "oscillating"];
 const NAMES = { conventional: "LSQ (conventional)", oscillating: "AOQ (oscillating)" };
-
-function valueAt({ bowl, wells }, x, y) {
-  let value = 0.5 * bowl * (x * x + y * y);
-  for (const [cx, cy, depth, width] of wells) value -= depth * Math.exp(((x - cx) ** 2 + (y - cy) ** 2) / (-2 * width ** 2));
-  return value;
-}
-
-// Training from a start, with the factors [thresholds, levels, dampening] of every step, as aoqlab.toy.landscape does
-// it, operation by operation: { weights, positions }, two numbers per step.
-function walk({ spacing, reach, bowl, wells }, factors, lr, start) {
-  const steps = factors.length / 3 - 1;
-  const weights = new Float64Array(2 * steps + 2), positions = new Int32Array(2 * steps + 2), w = [...start], k = [0, 0];
-  for (let t = 0; t <= steps; t++) {
-    const cut = spacing * factors[3 * t], level = factors[3 * t + 1], dampening = factors[3 * t + 2];
-    for (const i of [0, 1]) {
-      const place = w[i] / cut;
-      let below = -reach;
-      while (below < reach && below + 0.5 <= place) below++;
-      k[i] = positions[2 * t + i] = below;
-      weights[2 * t + i] = w[i];
-    }
-    if (t === steps) break;
-    const p = k.map((n) => level * (spacing * n)), gradient = p.map((x) => bowl * x);
-    for (const [cx, cy, depth, width] of wells) {
-      const away = [p[0] - cx, p[1] - cy], square = away[0] * away[0] + away[1] * away[1];
-      const pull = (depth / (width * width)) * Math.exp(square / (-2 * (width * width)));
-      for (const i of [0, 1]) gradient[i] += pull * away[i];
-    }
-    if (dampening) {
-      const away = w.map((x, i) => x - cut * k[i]), norm = Math.sqrt(away[0] * away[0] + away[1] * away[1]);
-      for (const i of [0, 1]) gradient[i] += (dampening * away[i]) / (norm > 0 ? norm : 1);
-    }
-    for (const i of [0, 1]) w[i] -= lr * gradient[i];
-  }
-  return { weights, positions };
-}
-
-// Corners of the convex hull of points [[x, y], ...], counter-clockwise (Andrew's monotone chain).
-function hullOf(points) {
-  const ordered = [...points].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  if (ordered.length < 3) return ordered;
-  const turn = (a, b, c) => (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
-  const chain = (list) => {
-    const found = [];
-    for (const point of list) {
-      while (found.length > 1 && turn(found.at(-2), found.at(-1), point) <= 0) found.pop();
-      found.push(point);
-    }
-    return found.slice(0, -1);
-  };
-  return [...chain(ordered), ...chain(ordered.reverse())];
-}
-
-const areaOf = (hull) => Math.abs(hull.reduce((sum, [x, y], i) => {
-  const [u, v] = hull[(i + 1) % hull.length];
-  return sum + x * v - u * y;
-}, 0)) / 2;
-
-// What a walk has seen up to every step; points are visited in the order of `seen`.
-function accountOf(problem, { positions }) {
-  const n = positions.length / 2, { spacing } = problem;
-  const value = new Float64Array(n), area = new Float64Array(n), crossings = new Int32Array(n), count = new Int32Array(n);
-  const seen = [], known = new Set();
-  for (let t = 0; t < n; t++) {
-    const a = positions[2 * t], b = positions[2 * t + 1];
-    value[t] = valueAt(problem, spacing * a, spacing * b);
-    if (t) crossings[t] = crossings[t - 1] + Math.abs(a - positions[2 * t - 2]) + Math.abs(b - positions[2 * t - 1]);
-    area[t] = t ? area[t - 1] : 0;
-    if (!known.has(`${a} ${b}`)) {
-      known.add(`${a} ${b}`);
-      seen.push([a, b]);
-      area[t] = spacing * spacing * areaOf(hullOf(seen));
-    }
-    count[t] = seen.length;
-  }
-  return { value, area, crossings, count, seen };
-}
-
-function basinOf({ spacing, wells: [shallow, deep] }, x, y) {
-  const inside = ([cx, cy]) => (x - cx) ** 2 + (y - cy) ** 2 < spacing ** 2;
-  return inside(deep) ? "deep" : inside(shallow) ? "shallow" : "other";
-}
 
 const BASINS = { deep: "deep basin", shallow: "shallow basin", other: "in neither basin" };
 
 function explore(ui) {
   const { data, specs } = ui, { problem, steps } = data, side = problem.spacing * problem.reach + 0.25;
   const land = ui.panel({ title: "click a start; rings: visited, in their hull; ★: now", height: 440 });
+  Object.assign(land.figure.style, { flex: "1 1 400px", maxWidth: "530px" }); // no wider than its height can use
   const column = make("div"); // beside the square, two panels fill its height
-  Object.assign(column.style, { flex: "1 1 340px", minWidth: "min(100%, 280px)" });
+  Object.assign(column.style, { flex: "1 1 300px", minWidth: "min(100%, 280px)" });
   land.figure.parentNode.append(column);
   const course = ui.panel({ title: "f at the grid point; click a step", height: 190 });
   const growth = ui.panel({ title: "area of the hull", height: 200 });
@@ -126,21 +45,20 @@ function explore(ui) {
     const heights = Float64Array.from({ length: n * n }, (_, i) => valueAt(problem, side * ((2 * (i % n)) / (n - 1) - 1), side * (1 - (2 * Math.floor(i / n)) / (n - 1))));
     const low = heights.reduce((a, b) => Math.min(a, b)), high = heights.reduce((a, b) => Math.max(a, b));
     const shades = ui.theme.dark ? ["#0b0b0b", "#2c2c2c", "#525252"] : ["#8f8f8f", "#c9c9c9", "#fafafa"];
+    const shade = (height) => mix(shades, Math.floor((18 * (height - low)) / (high - low)) / 18);
     const image = c.createImageData(n, n);
-    heights.forEach((height, i) => {
-      const [r, g, b] = mix(shades, Math.floor((18 * (height - low)) / (high - low)) / 18).match(/\d+/g);
-      image.data.set([r, g, b, 255], 4 * i);
-    });
+    heights.forEach((height, i) => image.data.set([...shade(height).match(/\d+/g), 255], 4 * i));
     c.putImageData(image, 0, 0);
-    terrain.dark = ui.theme.dark;
+    Object.assign(terrain, { dark: ui.theme.dark, scale: { low, high, shade, label: "f" } });
     return canvas;
   }
 
   const pixels = (axes, points) => points.map(([a, b]) => [axes.X(problem.spacing * a), axes.Y(problem.spacing * b)]);
 
   function drawLand(state, walks, step) {
-    const axes = land.axes({ x: [-side, side], y: [-side, side], xlabel: "w₁", ylabel: "w₂", square: true });
+    const axes = land.axes({ x: [-side, side], y: [-side, side], xlabel: "w₁", ylabel: "w₂", square: true, bar: true });
     axes.within((c) => c.drawImage(terrainOf(), axes.left, axes.top, axes.right - axes.left, axes.bottom - axes.top));
+    axes.colorbar(terrain.scale);
     METHODS.forEach((method, order) => {
       const seen = pixels(axes, walks[method].seen.slice(0, walks[method].count[step])), pad = 7 + 2 * order;
       const around = seen.flatMap(([x, y]) => Array.from({ length: 24 }, (_, i) => [x + pad * Math.cos(i * Math.PI / 12), y + pad * Math.sin(i * Math.PI / 12)]));

@@ -19,8 +19,7 @@ from matplotlib.figure import Figure
 from .. import plots
 from ..schedule import ThreeStage
 from ..toy.basins import hull_area
-from ..toy.landscape import LandscapeResult, run_landscape
-from ..toy.landscape import _factors as stage_factors
+from ..toy.landscape import LandscapeResult, run_landscape, stage_factors
 from ..toy.wells import LandscapeProblem
 from .base import Explorer, Menu, Slider, packed
 
@@ -48,7 +47,7 @@ def landscape(
 class Landscape(Explorer):
     """Made by :func:`landscape`."""
 
-    scripts = ("landscape.js",)
+    scripts = ("walks.js", "landscape.js")
 
     def __init__(self, problem: LandscapeProblem, steps: int, schedule: ThreeStage) -> None:
         self.problem, self.steps, self.schedule = problem, steps, schedule

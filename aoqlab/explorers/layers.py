@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Learned:
 
 @dataclass(frozen=True)
 class Layer:
-    """Weights, and the quantizer that was trained with them where there is one."""
+    """Weights, and the quantizer that was trained with them where there is one and its intervals are finite."""
 
     weights: Tensor
     learned: Learned | None = None
@@ -71,7 +72,7 @@ def _stored(name: str) -> tuple[str, dict[str, Layer]]:
         folder = RunFolder.named(name)
     except FileNotFoundError as error:
         if Path(name).is_file():
-            return Path(name).stem, _layers(read_weights(name), {})
+            return Path(name).stem, _layers(read_weights(name, finite=False), {})
         if name in models.names():
             sizes: dict[str, Any] = {"in_chans": 1, "image_size": 8} if name == "digits_cnn" else {}
             return name, _layers(models.create(name, pretrained=True, **sizes).state_dict(), {})
@@ -116,4 +117,7 @@ def _learned(state: Mapping[str, Tensor], layer: str, kind: str | None, bits: in
         shrink, kind = 1.0, kind or "lsq"
     else:
         return None
-    return Learned(kind, bits, float(threshold.mean()), float(level.mean()), shrink, threshold.numel() > 1)
+    means = float(threshold.mean()), float(level.mean())
+    if not all(map(math.isfinite, (*means, shrink))):
+        return None
+    return Learned(kind, bits, *means, shrink, threshold.numel() > 1)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from .._files import write_atomic
+from .._notebooks import WIDGET as WIDGET
+from .._notebooks import without_widgets as without_widgets
 
 HERE = Path(__file__).parent
-WIDGET = "application/vnd.jupyter.widget-view+json"
+SHARED = ("words.js", "plot.js", "base.js", "hosts.js")
 
 
 def export_html(notebook: str | Path, out: str | Path | None = None) -> Path:
@@ -30,19 +32,10 @@ def export_html(notebook: str | Path, out: str | Path | None = None) -> Path:
     return write_atomic(target, body.encode())
 
 
-def without_widgets(notebook: Any) -> Any:
-    """The notebook without outputs that only a running kernel (or a server in the network) could fill; in place."""
-    notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
-        if "outputs" in cell:
-            cell["outputs"] = [output for output in cell["outputs"] if WIDGET not in output.get("data", {})]
-    return notebook
-
-
 def source_of(scripts: Sequence[str]) -> str:
     """All that explorers share and one explorer's own ``scripts``, one after the other: a module without its end."""
     style = json.dumps((HERE / "base.css").read_text(encoding="utf-8"))
-    parts = [(HERE / name).read_text(encoding="utf-8") for name in ("plot.js", "base.js", "hosts.js", *scripts)]
+    parts = [(HERE / name).read_text(encoding="utf-8") for name in (*SHARED, *scripts)]
     return f"const STYLE = {style};\n" + "\n".join(parts)
 
 

@@ -1,61 +1,9 @@
-// Drawing on a canvas: colours of the theme, numbers as text, axes with ticks and the marks that stand in them.
-
-const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-
-// A number as the figures print it: significant digits, a true minus sign, powers of ten outside of 10⁻³ … 10⁵.
-function number(x, digits = 3) {
-  if (x === Infinity) return "∞";
-  if (!Number.isFinite(x)) return x === -Infinity ? "−∞" : "–";
-  if (x === 0) return "0";
-  const size = Math.abs(x);
-  if (size >= 1e-3 && size < 1e5) {
-    const places = Math.max(0, digits - 1 - Math.floor(Math.log10(size)));
-    return x.toFixed(Math.min(places, 12)).replace("-", "−");
-  }
-  const [mantissa, power] = x.toExponential(digits - 1).split("e");
-  const raised = [...String(Math.abs(power))].map((d) => SUPERSCRIPTS[d]).join("");
-  return `${mantissa.replace("-", "−")}\u00a0×\u00a010${power < 0 ? "⁻" : ""}${raised}`;
-}
-
-const percent = (x) => (Number.isFinite(x) ? `${x > 0 && x < 0.001 ? number(100 * x, 2) : (100 * x).toFixed(x < 0.1 ? 2 : 1)}%` : "–");
-const short = (x) => (Math.abs(x) >= 1e6 ? `${+(x / 1e6).toPrecision(3)}M` : Math.abs(x) >= 1e3 ? `${+(x / 1e3).toPrecision(3)}k` : `${+x.toPrecision(3)}`).replace("-", "−");
-
-// Round numbers that part [low, high] into about `count` steps.
-function ticks(low, high, count = 5) {
-  const span = high - low;
-  if (!(span > 0) || !Number.isFinite(span)) return [];
-  const raw = span / count, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999);
-  const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * span; k++) found.push(+(k * step).toPrecision(12));
-  return found;
-}
-
-function themeOf(el) {
-  const style = getComputedStyle(el);
-  const [fg, dim, bg, edge] = ["--fg", "--dim", "--bg", "--edge"].map((name) => style.getPropertyValue(name).trim());
-  const probe = document.createElement("canvas").getContext("2d");
-  probe.fillStyle = bg;
-  probe.fillRect(0, 0, 1, 1);
-  const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
-  const dark = 0.2126 * r + 0.7152 * g + 0.0722 * b < 110;
-  // Okabe and Ito's colours; the two darkest are lightened on a dark page.
-  return { fg, dim, bg, edge, dark, font: style.fontFamily, blue: dark ? "#56B4E9" : "#0072B2", vermillion: "#D55E00",
-    green: "#009E73", purple: "#CC79A7", sky: "#56B4E9", orange: "#E69F00", indigo: dark ? "#9f8fe0" : "#332288" };
-}
-
-// Colour at 0 … 1 of a list of "#rrggbb", evenly spaced.
-function mix(colors, at) {
-  const place = Math.min(Math.max(at, 0), 1) * (colors.length - 1), i = Math.min(Math.floor(place), colors.length - 2);
-  if (colors.length < 2) return colors[0];
-  const part = (color, k) => parseInt(color.slice(1 + 2 * k, 3 + 2 * k), 16);
-  return `rgb(${[0, 1, 2].map((k) => Math.round(part(colors[i], k) + (place - i) * (part(colors[i + 1], k) - part(colors[i], k))))})`;
-}
+// Drawing on a canvas: axes with ticks, the marks that stand in them, a scale of colours beside them.
 
 // Axes on a cleared canvas. Options: x, y (limits), xlabel, ylabel, xformat, yformat, xticks, yticks (places), logx,
-// logy, square. Marks take data coordinates and are cut at the frame.
+// logy, square, bar (whether there is room for a colorbar). Marks take data coordinates and are cut at the frame.
 class Axes {
-  constructor(canvas, theme, { x, y, xlabel = "", ylabel = "", xformat, yformat, xticks, yticks, logx = false, logy = false, square = false }) {
+  constructor(canvas, theme, { x, y, xlabel = "", ylabel = "", xformat, yformat, xticks, yticks, logx = false, logy = false, square = false, bar = false }) {
     const ratio = window.devicePixelRatio || 1;
     const width = canvas.clientWidth || 300, height = canvas.clientHeight || 220;
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
@@ -72,7 +20,7 @@ class Axes {
     };
     [this.x0, this.x1] = limits(x, logx);
     [this.y0, this.y1] = limits(y, logy);
-    this.left = 50; this.top = 10; this.right = width - 10; this.bottom = height - (xlabel ? 38 : 22);
+    this.left = 50; this.top = 10; this.right = width - (bar ? 70 : 10); this.bottom = height - (xlabel ? 38 : 22);
     if (square) {
       const side = Math.min(this.right - this.left, this.bottom - this.top);
       this.right = this.left + side;
@@ -91,9 +39,11 @@ class Axes {
   }
   #places(low, high, log, count) {
     if (!log) return ticks(low, high, count);
-    const powers = [];
-    for (let k = Math.ceil(low - 1e-9); k <= high + 1e-9; k++) powers.push(10 ** k);
-    return powers.length > 1 ? powers : ticks(10 ** low, 10 ** high, 4);
+    const found = [];
+    for (let k = Math.floor(low); k <= high; k++) found.push(...[1, 2, 5].map((m) => m * 10 ** k));
+    const inside = found.filter((v) => Math.log10(v) > low - 1e-9 && Math.log10(v) < high + 1e-9);
+    const powers = inside.filter((v) => Number.isInteger(+Math.log10(v).toFixed(9)));
+    return powers.length > 2 ? powers : inside.length > 1 ? inside : ticks(10 ** low, 10 ** high, 4);
   }
   #frame({ xlabel, ylabel, xformat, yformat, xticks, yticks }) {
     const { c, theme } = this;
@@ -215,14 +165,45 @@ class Axes {
       }
     });
   }
-  // dx, dy: pixels from the place; align: as of a canvas.
-  text(words, x, y, { align = "left", dx = 0, dy = 0, color = this.theme.fg, size = 11 } = {}) {
+  // The scale of colours of a heat map, at the right of the frame of axes with `bar`; shade(value) → CSS colour.
+  colorbar({ low, high, log = false, label, shade }) {
+    const { c, theme } = this, left = this.right + 10, tall = this.bottom - this.top, slices = 64;
+    let [from, to] = log ? [Math.log10(low), Math.log10(high)] : [low, high];
+    if (!(to > from)) [from, to] = [from - 0.5, to + 0.5];
+    const value = (place) => (log ? 10 ** place : place);
+    c.save();
+    for (let i = 0; i < slices; i++) {
+      c.fillStyle = shade(value(from + ((i + 0.5) / slices) * (to - from)));
+      c.fillRect(left, this.bottom - ((i + 1) / slices) * tall, 10, tall / slices + 0.5);
+    }
+    c.strokeStyle = theme.edge;
+    c.strokeRect(left + 0.5, this.top + 0.5, 9, tall);
+    c.font = `11px ${theme.font}`;
+    c.textAlign = "left";
+    c.textBaseline = "middle";
+    let wide = 0;
+    for (const tick of this.#places(from, to, log, Math.max(2, tall / 45))) {
+      const y = this.bottom - (((log ? Math.log10(tick) : tick) - from) / (to - from)) * tall, words = short(tick);
+      c.fillStyle = theme.dim;
+      c.fillRect(left + 10, y - 0.5, 3, 1);
+      c.fillText(words, left + 15, y);
+      wide = Math.max(wide, c.measureText(words).width);
+    }
+    c.fillStyle = theme.fg;
+    c.textAlign = "center";
+    c.translate(left + 23 + wide, (this.top + this.bottom) / 2);
+    c.rotate(-Math.PI / 2);
+    c.fillText(label, 0, 0);
+    c.restore();
+  }
+  // dx, dy: pixels from the place; align: as of a canvas; rim: around the letters, so that they read on what is below.
+  text(words, x, y, { align = "left", dx = 0, dy = 0, color = this.theme.fg, size = 11, rim = this.theme.bg } = {}) {
     const { c } = this;
     c.save();
     c.font = `${size}px ${this.theme.font}`;
     c.textAlign = align;
     c.textBaseline = "alphabetic";
-    c.strokeStyle = this.theme.bg; // a rim, so that it reads on whatever lies under it
+    c.strokeStyle = rim;
     c.lineWidth = 3;
     c.lineJoin = "round";
     c.strokeText(words, this.X(x) + dx, this.Y(y) + dy);
@@ -230,8 +211,8 @@ class Axes {
     c.fillText(words, this.X(x) + dx, this.Y(y) + dy);
     c.restore();
   }
-  // [[words, color, dash], ...] in a corner of the frame: "left" or "right", at the top.
-  legend(entries, side = "left") {
+  // [[words, color, dash], ...] in a corner of the frame: "left" or "right", at the top, dy pixels further down.
+  legend(entries, side = "left", dy = 0) {
     const { c, theme } = this;
     c.save();
     c.font = `11px ${theme.font}`;
@@ -241,10 +222,10 @@ class Axes {
     c.textBaseline = "alphabetic";
     c.globalAlpha = 0.85;
     c.fillStyle = theme.bg;
-    c.fillRect(from - 2, this.top + 12, wide + 4, 15 * entries.length + 4);
+    c.fillRect(from - 2, this.top + dy + 12, wide + 4, 15 * entries.length + 4);
     c.globalAlpha = 1;
     entries.forEach(([words, color, dash = []], i) => {
-      const py = this.top + 22 + 15 * i;
+      const py = this.top + dy + 22 + 15 * i;
       c.strokeStyle = color;
       c.lineWidth = 2;
       c.setLineDash(dash);

@@ -12,8 +12,7 @@ const RUNS_STYLE = `
 @container (max-width: 700px) { .aoq.runs .readouts { grid-template-columns: 1fr 1fr; } }
 .aoq figure .missing { color: var(--dim); margin: 4px 0; max-width: 60em; }`;
 
-const NO_TRANSITIONS = "Not recorded: the tables of a run keep how many weights are on each level, not which level each came from. "
-  + "Runs of your own have them in their checkpoints.";
+const NO_TRANSITIONS = "Not kept: this run has neither a table of transitions, as finished runs have, nor a checkpoint.";
 
 function explore(ui) {
   const { data } = ui, runs = {}, loading = {}, slots = ["first", "second"], here = { first: null, second: data.none };
@@ -30,7 +29,7 @@ function explore(ui) {
   });
   for (const panel of [levels, intervals, rate, oscillating, ...maps]) panel.figure.style.flexBasis = ""; // that of RUNS_STYLE
   const table = layerTable(ui);
-  let end = 0, layers = "", limits = { key: "" };
+  let end = 0, layers = "", mapped = "", limits = { key: "" };
 
   function unpacked(message) {
     const run = { ...message, epochs: message.steps.length - 1, at: Object.fromEntries(message.layers.map((l, i) => [l, i])) };
@@ -184,6 +183,7 @@ function explore(ui) {
         axes.line(line.map((_, e) => e), line.map((v) => v * times), { color, width: whole ? 0.9 : 2, dash, alpha: whole ? 0.7 : 1 });
         if (!whole && Number.isFinite(line[at])) axes.dots([at], [line[at] * times], { color, size: 4.5 });
       }
+    if (name === "rate") axes.legend(some.map(({ title, color, dash }) => [title, color, dash]), "right", 9);
   }
 
   function drawMaps(state, some) {
@@ -196,22 +196,15 @@ function explore(ui) {
       panel.canvas.style.display = one?.run.transitions ? "" : "none";
       const title = known && one ? `transitions, ${one.title}${one.run.transitions ? `, epochs 0 to ${one.run.until} together` : ""}` : "transitions";
       if (panel.caption.textContent !== title) panel.caption.textContent = title;
-      if (one?.run.transitions) drawMap(panel, one.run.map(state.layer), one.run.codes);
     });
+    // They are of the whole training, so they stand still while epochs go by.
+    const { dark, bg } = ui.theme, widths = maps.map(({ canvas }) => canvas.clientWidth);
+    const key = [state.layer, ...some.map((one) => one.key), dark, bg, ...widths, window.devicePixelRatio].join();
+    if (mapped === key) return;
+    mapped = key;
+    const drawn = maps.map((panel, i) => [panel, some[i]?.run]).filter(([, run]) => run?.transitions);
+    drawTransitions(drawn.map(([panel, run]) => ({ panel, counts: run.map(state.layer), n: run.codes })), data.heat);
   }
-  // Row: the code left, from the top; column: the code reached.
-  function drawMap(panel, counts, n) {
-    const centre = (k) => (k + 0.5) / n, flip = (y) => `${Math.round(n - 0.5 - y * n)}`, places = [...Array(n).keys()].filter((k) => n <= 16 || k % (n / 8) === 0).map(centre);
-    const axes = panel.axes({ x: [0, 1], y: [0, 1], xlabel: "to code", ylabel: "from code", xticks: places, yticks: places.map((p) => 1 - p), xformat: (x) => `${Math.round(x * n - 0.5)}`, yformat: flip, square: true });
-    const found = counts.filter((count) => count > 0), low = Math.log(Math.min(...found)), span = Math.log(Math.max(...found)) - low;
-    const at = (count) => (span > 0 ? (Math.log(count) - low) / span : 0.5);
-    const upside = Float32Array.from({ length: n * n }, (_, k) => counts[(n - 1 - Math.floor(k / n)) * n + (k % n)]);
-    axes.heat(upside, n, n, (count) => (count > 0 ? mix(data.heat, at(count)) : "transparent"));
-    if (n <= 8) counts.forEach((count, k) => {
-      if (count > 0) axes.text(short(count), centre(k % n), 1 - centre(Math.floor(k / n)), { align: "center", dy: 4, color: at(count) > 0.55 ? "#fff" : "#000" });
-    });
-  }
-
   function write(state, all, some) {
     const { layer, epoch } = state, entries = some.flatMap(({ run, title }) => {
       const at = Math.min(epoch, run.epochs), stage = run.stages.find(([from, to]) => at > from && at <= to)?.[2];

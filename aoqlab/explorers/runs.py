@@ -11,21 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ..plots import column_label, crossings_over_time, method_color, shared_legend, transition_heatmap
+from ..plots import method_color
 from .base import Explorer, Menu, Slider
 from .courses import OSCILLATING_ABOVE, WHOLE, Course, Source, course_of, sources
+from .run_figure import drawn
 
 NONE = "nothing"
 OTHER = "#8C8C8C"
 """The second of two runs with the same method, whose colour the first one has."""
 SORT = "-oscillating 0"
 """How the table begins: "-" or "+", what by, and of which run; as the browser writes it."""
-_TIMES = {"rate": 1000}
 
 
 def runs(names: str | Iterable[str] | None = None, recorded: str | None = "digits") -> Runs:
@@ -66,7 +64,7 @@ def _pair(offered: Mapping[str, Source]) -> list[str]:
 class Runs(Explorer):
     """Made by :func:`runs`."""
 
-    scripts = ("run_table.js", "runs.js")
+    scripts = ("run_table.js", "run_map.js", "runs.js")
 
     def __init__(self, offered: Mapping[str, Source], names: list[str]) -> None:
         self.offered = dict(offered)
@@ -153,35 +151,7 @@ class Runs(Explorer):
         here = {title: course for title, course in self.shown(state).items() if layer in course.layers}
         if not here:
             raise ValueError(f"neither of the runs has the layer {layer!r}")
-        colors = dict(zip(here, self._colors(state, here), strict=True))
-        maps = {title: course for title, course in here.items() if course.transitions is not None}
-        figure = Figure(figsize=(11, 5.6 + (3 if maps else 0)), layout="constrained")
-        parts = figure.subfigures(2 if maps else 1, 1, height_ratios=[5.6, 3] if maps else [1], squeeze=False)[:, 0]
-        ((histogram, intervals), (rate, oscillating)) = parts[0].subplots(2, 2)
-        _draw_levels(histogram, here, layer, epoch, colors)
-        stages = next((course.stages for course in here.values() if course.stages), None)
-        for ax, name, label in (
-            (intervals, "intervals", "step size $s$"),
-            (rate, "rate", column_label("crossings_rate")),
-            (oscillating, "oscillating", column_label("oscillating_share")),
-        ):
-            _draw_course(ax, here, name, layer, colors, stages)
-            ax.set_ylabel(label)
-            ax.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-            ax.axvline(epoch, color="#333333", linewidth=0.9, linestyle=(0, (1, 1.5)), gid="epoch")
-        oscillating.yaxis.set_major_formatter(PercentFormatter(1.0))
-        for ax in (rate, oscillating):
-            ax.set_ylim(bottom=0)
-        if layer == WHOLE and intervals.lines[:-1]:
-            intervals.set_yscale("log")
-        if maps:
-            for ax, (title, course) in zip(np.atleast_1d(parts[1].subplots(1, len(maps))), maps.items(), strict=True):
-                assert course.transitions is not None
-                transition_heatmap(course.transitions[course.layers.index(layer)], ax=ax)
-                ax.set_title(f"{title}: epochs 0 to {course.transitions_until:g}")
-        figure.suptitle(f"{layer}, epoch {epoch}")
-        shared_legend(figure)
-        return figure
+        return drawn(here, self._colors(state, here), layer, epoch)
 
     def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
         chosen = [self.offered[key] for key in dict.fromkeys((state["first"], state["second"])) if key != NONE]
@@ -211,43 +181,3 @@ class Runs(Explorer):
         ]
         colors = [method_color(self.offered[key].method) for key in keys]
         return [color if color not in colors[:i] else OTHER for i, color in enumerate(colors)]
-
-
-def _draw_levels(ax: Axes, here: Mapping[str, Course], layer: str, epoch: int, colors: Mapping[str, str]) -> None:
-    """Shares of weights per level at an epoch, runs side by side; the lines on the bars are the start."""
-    for i, (title, course) in enumerate(here.items()):
-        shares = course.shares[course.layers.index(layer)]
-        width = 0.8 / len(here)
-        places = np.arange(shares.shape[1]) + (i - (len(here) - 1) / 2) * width
-        ax.bar(places, shares[min(epoch, course.epochs)], width, color=colors[title], label=title, gid=f"levels-{i}")
-        ax.hlines(shares[0], places - width / 2, places + width / 2, color="#333333", linewidth=0.9, label="start")
-    ax.set(xlabel="code", ylabel=column_label("share"))
-    ax.xaxis.set_major_locator(MaxNLocator(16, integer=True))
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-
-
-def _draw_course(
-    ax: Axes,
-    here: Mapping[str, Course],
-    name: str,
-    layer: str,
-    colors: Mapping[str, str],
-    stages: list[tuple[int, int, str]] | None,
-) -> None:
-    """A number over the epochs; of all layers together where it has one, else each layer's and their mean."""
-    frames = []
-    for title, course in here.items():
-        rows = range(1, len(course.layers)) if name == "intervals" and layer == WHOLE else [course.layers.index(layer)]
-        for row in rows:
-            values = {"epoch": range(course.epochs + 1), "value": _TIMES.get(name, 1) * getattr(course, name)[row]}
-            frames.append(pd.DataFrame({**values, "run": title, "layer": course.layers[row]}).dropna())
-    table = pd.concat(frames)
-    if table.empty:
-        ax.text(0.5, 0.5, "no step size is learned", transform=ax.transAxes, ha="center", va="center")
-        ax.set(xlim=(0, max(course.epochs for course in here.values())), xlabel="epoch")
-        return
-    palette = {title: color for title, color in colors.items() if (table["run"] == title).any()}
-    crossings_over_time(
-        table, x="epoch", y="value", hue="run", unit="layer", palette=palette, stages=stages, legend=False, ax=ax
-    )
-    ax.set_xlim(0, max(course.epochs for course in here.values()))

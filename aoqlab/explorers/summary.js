@@ -162,3 +162,16 @@ function readoutsOf(summary, grid, { pull = 0, near = 0, move = 0 } = {}) {
 
 // "at most" the distance away: weights exactly at x count, so the next number above is asked for.
 function after(x) { return x + Math.max(Math.abs(x), 1e-30) * 2 ** -40; }
+
+// The level interval of least squared error at these thresholds.
+function bestLevel(summary, thresholds, centres, pull, cut, alpha) {
+  let above = 0, below = 0, before = ZERO;
+  for (let i = 0; i < centres.length; i++) {
+    const end = summary.below(i < thresholds.length ? thresholds[i] : Infinity), n = end[0] - before[0];
+    const place = centres[i] / cut;
+    above += place * (n * pull * centres[i] + (1 - pull) * (end[1] - before[1]));
+    below += n * place * place;
+    before = end;
+  }
+  return above / Math.max(below * alpha, 1e-300);
+}

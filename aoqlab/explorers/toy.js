@@ -1,40 +1,24 @@
-// The toy explorer: two surfaces with a point on each, what the runs of that point did, and runs made live. See toy.py.
+// The toy explorer: what the runs of a point on the surfaces did, and runs made live. See toy.py.
 
-const METHODS = ["aoq", "lsq"];
-const NAMES = { aoq: "AOQ", lsq: "LSQ" };
-const SETTINGS = { aoq: "shrink_min", lsq: "step_init" };
-const SYMBOLS = { aoq: "α_min", lsq: "s₀" };
-
-const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-
-// Arrays of shape (learning rates, settings, seeds, records) and what is asked of them; runs of one place are `seeds`
-// courses of `records` numbers.
-class Courses {
-  constructor(values, rates, settings, seeds) {
-    Object.assign(this, { values, rates, settings, seeds, records: values.length / (rates * settings * seeds) });
-  }
-  at(rate, setting) {
-    const own = this.seeds * this.records, from = (rate * this.settings + setting) * own;
-    return Array.from({ length: this.seeds }, (_, seed) => this.values.subarray(from + seed * this.records, from + (seed + 1) * this.records));
-  }
-  ends(rate, setting) { return this.at(rate, setting).map((course) => course.at(-1)); }
-  // Mean of the last record, a row per learning rate.
-  means() {
-    return Float64Array.from({ length: this.rates * this.settings }, (_, i) => meanOf(this.ends(Math.floor(i / this.settings), i % this.settings)));
-  }
-}
+// Pairs of panels, AOQ beside LSQ, stay together.
+const TOY_STYLE = `
+.aoq.toy .panels { display: grid; grid-template-columns: minmax(0, 1fr); }
+@container (min-width: 560px) { .aoq.toy .panels { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
+@container (min-width: 1100px) { .aoq.toy .panels { grid-template-columns: repeat(4, minmax(0, 1fr)); } }`;
 
 function explore(ui) {
   const { data, specs } = ui, measures = Object.fromEntries(specs.measure.options), levels = data.levels;
   const stored = Object.fromEntries(METHODS.map((method) => [method, Object.fromEntries(Object.entries(data.courses[method]).map(([name, bytes]) =>
     [name, new Courses(floats(bytes), data.rates.length, data.settings[method].length, data.seeds.length)]))]));
-  const progress = floats(data.progress), surfaces = {};
+  const progress = floats(data.progress);
   const maps = Object.fromEntries(METHODS.map((method) => [method, ui.panel({ title: NAMES[method], height: 240 })]));
+  const drawSurfaces = surfacesOf(ui, stored, maps, measures);
   const strip = ui.panel({ title: "at the end; lines join runs of a seed", height: 240 });
   const course = ui.panel({ title: "over the training", height: 240 });
   const paths = Object.fromEntries(METHODS.map((method) => [method, ui.panel({ title: NAMES[method], height: 240 })]));
   const origins = Object.fromEntries(METHODS.map((method) => [method, ui.panel({ title: NAMES[method], height: 240 })]));
-  Object.assign(course.figure.parentNode.style, { display: "grid", gridTemplateColumns: "repeat(auto-fill, minmax(min(100%, 270px), 1fr))" });
+  ui.el.append(make("style", { textContent: TOY_STYLE }));
+  ui.el.classList.add("toy");
   let ensemble = readEnsemble(data.ensemble), running = false, took = "";
 
   const button = make("button", { type: "button", textContent: "Run live" });
@@ -81,47 +65,9 @@ function explore(ui) {
 
   const colorOf = (method) => (method === "lsq" ? ui.theme.blue : data.colors[method]);
   const levelColor = (i) => {
-    const from = ui.theme.dark ? 0.18 : 0;
+    const from = ui.theme.dark ? 0.3 : 0;
     return mix(data.levelColors, from + ((1 - from) * i) / (levels.length - 1));
   };
-
-  // The means of a measure with the ends of their common colours; loss by its logarithm, yellow where it is least.
-  function surfaceOf(measure) {
-    return (surfaces[measure] ??= (() => {
-      const means = Object.fromEntries(METHODS.map((method) => [method, stored[method][measure].means()]));
-      const all = METHODS.flatMap((method) => [...means[method]]), log = measure === "loss";
-      const low = Math.min(...all), high = Math.max(...all), scale = log ? Math.log : (x) => x;
-      const place = (x) => (scale(x) - scale(low)) / (scale(high) - scale(low));
-      return { means, low, high, log, color: (x) => mix(data.map, log ? 1 - place(x) : place(x)) };
-    })());
-  }
-
-  function drawMap(method, state, surface) {
-    const panel = maps[method], { settings, rates } = { settings: data.settings[method], rates: data.rates };
-    const columns = settings.length, rows = rates.length, every = panel.canvas.clientWidth - 60 < 29 * columns ? 2 : 1;
-    const middles = (n, step = 1) => Array.from({ length: Math.ceil(n / step) }, (_, i) => i * step + 0.5);
-    const axes = panel.axes({
-      x: [0, columns], y: [0, rows], xlabel: SYMBOLS[method], xticks: middles(columns, every), yticks: middles(rows),
-      xformat: (x) => `${settings[Math.floor(x)]}`, yformat: (y) => `${rates[Math.floor(y)]}`,
-    });
-    const means = surface.means[method];
-    axes.heat(means, columns, rows, surface.color);
-    const cell = (i, row, style) => {
-      const corners = [[i, row], [i + 1, row], [i + 1, row + 1], [i, row + 1], [i, row]];
-      axes.line(corners.map(([x]) => x), corners.map(([, y]) => y), style);
-    };
-    if (surface.log) {
-      const best = means.indexOf(Math.min(...means));
-      cell(best % columns, Math.floor(best / columns), { color: "#ffffff", width: 3 });
-      cell(best % columns, Math.floor(best / columns), { color: "#000000", width: 1.2, dash: [3, 2] });
-    }
-    const at = [[state[SETTINGS[method]] + 0.5], [state.lr + 0.5]];
-    axes.dots(...at, { size: 7, ring: true, color: "#ffffff", width: 4.5 });
-    axes.dots(...at, { size: 7, ring: true, color: "#000000", width: 2 });
-    const [first, last] = surface.log ? ["yellow", "violet"] : ["violet", "yellow"];
-    panel.caption.textContent = `${NAMES[method]}, η upwards; ${short(surface.low)} ${first}, ${short(surface.high)} ${last}`;
-    panel.describe(`${measures[state.measure]} at the ring: ${number(means[state.lr * columns + state[SETTINGS[method]]])}`);
-  }
 
   // Limits that hold still while a point moves, wherever the numbers allow that.
   function limitsOf(measure, courses, ends) {
@@ -135,7 +81,7 @@ function explore(ui) {
     const lives = live ? METHODS.map((method) => live[method][measure]) : [[], []];
     const groups = [...runs, ...lives].map((group) => group.map((one) => one.at(-1))), log = measure === "loss";
     const axes = strip.axes({
-      x: [-0.6, 3.6], y: limitsOf(measure, [...runs, ...lives].flat(), true), logy: log, xticks: [0, 1, 2, 3], xlabel: "stored, and live at another size",
+      x: [-0.6, 3.6], y: limitsOf(measure, [...runs, ...lives].flat(), true), logy: log, xticks: [0, 1, 2, 3], xlabel: data.liveSource,
       xformat: (i) => NAMES[METHODS[i % 2]] + (i > 1 ? " live" : ""), ylabel: measures[measure],
     });
     axes.vlines([1.5], { color: ui.theme.edge, dash: [3, 3] });
@@ -217,8 +163,8 @@ function explore(ui) {
   }
 
   function draw(state) {
-    const live = liveAt(state), surface = surfaceOf(state.measure);
-    for (const method of METHODS) drawMap(method, state, surface);
+    const live = liveAt(state);
+    drawSurfaces(state);
     drawStrip(state, live);
     drawCourse(state, live);
     for (const method of METHODS) drawPaths(method, state, live);
@@ -238,7 +184,7 @@ function explore(ui) {
     ];
     if (live) for (const method of METHODS) rows.push({ label: `loss of ${NAMES[method]}, live, mean`, value: number(meanOf(ends(method))), note: range(ends(method)) });
     ui.readouts(rows);
-    ui.note(`Stored: ${data.source}. ${data.liveSource[0].toUpperCase()}${data.liveSource.slice(1)}${live ? took : ""}: another problem size, whose numbers compare among themselves only.`);
+    ui.note(`Stored: ${data.source}. ${data.liveSource[0].toUpperCase()}${data.liveSource.slice(1)}${live ? took : ""}: a smaller problem, so that it takes less than a second; its numbers compare among themselves only.`);
   }
 
   for (const method of METHODS) maps[method].onpoint((x, y) => {

@@ -23,18 +23,18 @@ from ..schedule import ThreeStage
 from ..study.surface import PUBLISHED_LR, PUBLISHED_SHRINK
 from ..toy.regression import EnsembleResult, RegressionProblem, RunConfig, run_ensemble
 from .base import Check, Control, Explorer, Menu, Slider, packed
+from .toy_figure import METHODS, drawn
 
 LIVE = RegressionProblem(n_weights=1_000, n_samples=200)
-"""What is trained live: a tenth of the paper's weights and samples, as many epochs."""
+"""What is trained live: a tenth of the paper's weights and samples, as many epochs; a fifth of a second."""
 LIVE_SEEDS = (0, 1, 2)
-RECORDS = 40
+RECORDS = 25
+"""Moments at which a live run is looked at, which costs more than its training."""
 FOLLOWED = 12
 """Weights whose trajectories are shown."""
 BINS = 48
 KEPT = 32
 """Ensembles that are kept at most, so that memory stays what it is however long a person moves."""
-METHODS = {"aoq": "shrink_min", "lsq": "step_init"}
-"""Method → the setting of its interval size, and the slider's name."""
 MEASURES = {
     "loss": "loss (mean squared error)",
     "crossings_per_weight": "thresholds crossed per weight",
@@ -62,7 +62,7 @@ def toy(source: str | None = None, *, live: RegressionProblem = LIVE, seeds: Seq
 class Toy(Explorer):
     """Made by :func:`toy`."""
 
-    scripts = ("toy.js",)
+    scripts = ("toy_surface.js", "toy.js")
 
     def __init__(self, source: str, live: RegressionProblem, seeds: tuple[int, ...]) -> None:
         self.source, self.problem, self.live_seeds = source, live, seeds
@@ -190,37 +190,20 @@ class Toy(Explorer):
         return both[both["lr"] == self.value("lr", state)].reset_index(drop=True)
 
     def figure(self, state: Mapping[str, Any]) -> Figure:
-        figure = Figure(figsize=(12, 10), layout="constrained")
-        axes, measure = figure.subplots(3, 2), state["measure"]
-        rate = self.rates.index(self.value("lr", state))
-        ends = self.history[self.history["step"] == self.history["step"].max()].rename(columns={"setting": "value"})
-        means = ends.groupby(["method", "lr", "value"])[measure].mean()
-        limits, log = (float(means.min()), float(means.max())), measure == "loss"
-        for ax, (method, name) in zip(axes[0], METHODS.items(), strict=True):
-            own = ends[ends["method"] == method].drop(columns=list(METHODS.values())).rename(columns={"value": name})
-            look = {"log": log, "limits": limits, "lower_is_better": log, "best": log, "annotate": False}
-            plots.interval_surface(own, x=name, value=measure, **look, ax=ax)
-            column = self.settings[method].index(self.value(name, state))
-            for color, size in (("white", 13), ("black", 10)):
-                ax.plot(column, rate, "o", markersize=size, markerfacecolor="none", color=color, markeredgewidth=2)
-            ax.set_title(plots.method_label(method), loc="left")
-        stored = self.at(state, history=True)
         live = self.ensemble(state)
-        lived = _with_setting(live.history, self.rule).merge(_methods(live), on="run")
-        both = (stored, self.stored_problem), (lived, self.problem)
-        for ax, (table, problem) in zip(axes[1], both, strict=True):
-            table = table.assign(progress=table["step"] / table["step"].max())
-            plots.crossings_over_time(table, x="progress", y=measure, unit="seed", ax=ax)
-            ax.set_title(_size(problem), loc="left")
-            if log:
-                ax.set_yscale("log")
-        limit = float(self.edges[-1])
-        for number, (ax, method) in enumerate(zip(axes[2], METHODS, strict=True)):
-            levels = np.arange(live.grid.n_levels) + live.grid.low
-            frame = live.pretrained_by_level(number)
-            plots.pretrained_histograms(frame, levels=levels, xlim=(-limit, limit), method=method, ax=ax)
-            ax.set_ylabel("final position $k$ on the grid")
-        return figure
+        rate = self.rates.index(self.value("lr", state))
+        columns = {m: self.settings[m].index(self.value(name, state)) for m, name in METHODS.items()}
+        whose = live.runs[["method", "seed"]].reset_index(names="run")
+        lived = _with_setting(live.history, self.rule).merge(whose, on="run")
+        return drawn(
+            self.history,
+            state["measure"],
+            places={method: (column, rate) for method, column in columns.items()},
+            courses=[(_size(self.stored_problem), self.at(state, history=True)), (_size(self.problem), lived)],
+            origins={method: live.pretrained_by_level(number) for number, method in enumerate(METHODS)},
+            levels=np.arange(live.grid.n_levels) + live.grid.low,
+            reach=float(self.edges[-1]),
+        )
 
     def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
         settings = {name: self.value(name, state) for name in ("lr", *METHODS.values(), "measure")}
@@ -254,10 +237,6 @@ def _files(source: str) -> tuple[Any, Any]:
 
 def _size(problem: RegressionProblem) -> str:
     return f"{problem.n_weights:,} weights, {problem.n_samples:,} samples"
-
-
-def _methods(found: EnsembleResult) -> pd.DataFrame:
-    return found.runs[["method", "seed"]].reset_index(names="run")
 
 
 def _with_setting(table: pd.DataFrame, rule: float) -> pd.DataFrame:

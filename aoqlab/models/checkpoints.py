@@ -19,12 +19,13 @@ PREFIXES = ("module.", "_orig_mod.", "model.")
 """What data parallelism, compilation and training frameworks put in front of every name."""
 
 
-def read_weights(file: str | Path) -> State:
+def read_weights(file: str | Path, *, finite: bool = True) -> State:
     """The named tensors of a checkpoint (.th, .pth, .pt, .safetensors), wrappers and prefixes taken off, on the CPU.
 
     The format is told by the content, not by the suffix. Pickles are read with ``weights_only=True``: one that holds
     anything but plain data and tensors is refused, so reading never runs code. Raises ``FileNotFoundError`` or
-    ``ValueError``, both naming the file.
+    ``ValueError``, both naming the file; NaN and infinity are refused too, unless ``finite`` is ``False``: to look at
+    what went wrong.
     """
     file = Path(file)
     if not file.is_file():
@@ -34,7 +35,7 @@ def read_weights(file: str | Path) -> State:
         content = load_file(file) if _is_safetensors(file) else _load_pickle(file)
     except Exception as error:  # foreign bytes: the readers raise whatever the bytes lead them to
         raise ValueError(_why_unreadable(file, error)) from error
-    return _plain(_unwrapped(content), file)
+    return _plain(_unwrapped(content), file, finite)
 
 
 def load_weights(
@@ -138,7 +139,7 @@ def _unwrapped(content: object) -> object:
     return content
 
 
-def _plain(content: object, file: Path) -> State:
+def _plain(content: object, file: Path, finite: bool) -> State:
     if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
         what = f"a dict of {_first([repr(k) for k in content])}" if isinstance(content, Mapping) else type(content)
         raise ValueError(f"checkpoint {file} holds no named weights ({what}); give one that holds a state_dict")
@@ -149,7 +150,7 @@ def _plain(content: object, file: Path) -> State:
                 f"checkpoint {file} has {name!r} of type {type(value).__name__} among its weights; keep tensors alone"
             )
         number = value.double() if value.element_size() == 1 else value  # 8-bit floats have no isfinite
-        if value.is_floating_point() and not torch.isfinite(number).all():
+        if finite and value.is_floating_point() and not torch.isfinite(number).all():
             raise ValueError(f"checkpoint {file} has NaN or infinity in {name}; take one from before that happened")
         state[name] = value.detach()
     while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in state)), None):

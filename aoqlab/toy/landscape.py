@@ -106,8 +106,13 @@ def _starts(problem: LandscapeProblem, starts: Starts | Array, n: int, seed: int
     return points
 
 
-def _factors(schedule: ThreeStage | None, steps: int) -> Array:
-    """Factors on thresholds and levels, and dampening, before every step: (steps + 1, 3)."""
+def stage_factors(schedule: ThreeStage | None, steps: int) -> Array:
+    """Factors on thresholds and levels, and dampening, before every step: (steps + 1, 3).
+
+    Conventional training (``None``): 1, 1, 0 throughout. AOQ: alpha falls on both (stage 1), levels return from
+    ``shrink_min`` to 1 along half a cosine (stage 2), dampening is that of the schedule (stage 3). The last row is
+    that of the end, where nothing moves any more.
+    """
     rows = np.tile([1.0, 1.0, 0.0], (steps + 1, 1))
     if schedule is None:
         return rows
@@ -138,7 +143,7 @@ def _train(
     runs, reach, n = (len(settings), len(starts)), problem.reach, 2 * problem.reach + 1
     cuts = np.arange(-reach, reach) + 0.5
     rates = np.array([lr for lr, _ in settings])[:, None, None]
-    factors = np.stack([_factors(schedule, steps) for _, schedule in settings], 1)[..., None, None]
+    factors = np.stack([stage_factors(schedule, steps) for _, schedule in settings], 1)[..., None, None]
     setting, start = np.indices(runs)
     visited = np.zeros((*runs, n, n), dtype=bool)
     crossings, late = np.zeros((2, *runs), dtype=np.int64)

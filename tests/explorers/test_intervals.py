@@ -204,6 +204,61 @@ def test_an_interval_of_0_acts_as_the_smallest_step():
     assert np.isfinite(found["mse"]) and found["occupancy"][0] + found["occupancy"][-1] > 0.99
 
 
+def asked(explorer):
+    """Answers about the exact numbers until they are there."""
+    answers = [explorer.answer_exact(explorer.state)]
+    while "counted" in answers[-1]:
+        answers.append(explorer.answer_exact(explorer.state))
+    return answers
+
+
+@pytest.mark.parametrize("moment", [0, 40, 101])
+def test_exact_numbers_that_are_counted_a_part_at_a_time_are_the_same(monkeypatch, moment):
+    monkeypatch.setattr(MODULE, "WHILE", 0.0)
+    explorer = intervals(randn(900_000))
+    explorer.state = explorer.state | {"moment": moment}
+    *parts, last = asked(explorer)
+    shares = [part["counted"] for part in parts]
+    assert len(shares) >= 6 and shares == sorted(shares) and shares[-1] <= 1
+    assert last == explorer.readouts()
+    assert asked(explorer) == [last]
+
+
+def test_a_question_about_another_state_does_not_wait_for_the_first(monkeypatch):
+    monkeypatch.setattr(MODULE, "WHILE", 0.0)
+    explorer = intervals(randn(900_000))
+    first = explorer.answer_exact(explorer.state)
+    explorer.set(bits=5)
+    assert explorer.answer_exact(explorer.state) == first  # begun anew
+    assert asked(explorer)[-1] == explorer.readouts()
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_a_file_with_weights_that_are_no_numbers_is_shown_with_a_sentence(tmp_path, suffix):
+    state = {name: randn((8, 16)) for name in ("whole.weight", "torn.weight", "lost.weight")}
+    state["torn.weight"][0, :3] = torch.tensor([float("nan"), float("inf"), -float("inf")])
+    state["lost.weight"].fill_(float("nan"))
+    save_file(state, tmp_path / "a.safetensors")
+    torch.save(state, tmp_path / "a.pth")
+    explorer = intervals(tmp_path / f"a.{suffix}")
+    sentences = {layer: explorer.answer_layer(explorer.state, layer)["sentence"] for layer in explorer.layers}
+    assert sentences == {
+        "whole": "",
+        "torn": "3 of 128 weights are NaN or infinite and left out.",
+        "lost": "none of the 128 weights is finite: find where NaN or infinity came from",
+    }
+    explorer.set(layer="torn")
+    assert explorer.readouts()["mse"] > 0 and sentences["torn"] in explorer.static_html()
+
+
+def test_a_network_whose_intervals_are_no_numbers_is_shown_without_them(net):
+    quantized = quantize(copy.deepcopy(net), weights=LSQ(2))
+    weight_sites(quantized)["conv2"].quantizer.step.data.fill_(float("nan"))
+    explorer = intervals(quantized, "conv2")
+    assert explorer.layers["conv2"].learned is None and explorer.layers["conv3"].learned is not None
+    explorer.static_html()
+
+
 @pytest.mark.parametrize("weights", [torch.full((5,), float("nan")), torch.empty(0)])
 def test_without_a_finite_weight_there_is_a_sentence_instead_of_an_error(weights):
     explorer = intervals(weights)

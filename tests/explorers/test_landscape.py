@@ -32,12 +32,12 @@ console.log(JSON.stringify(found));
 
 
 def in_the_browser(explorer, cases):
-    """What ``landscape.js`` makes of cases [method, index of shrink_min, lr, start, step]."""
+    """What ``walks.js`` makes of cases [method, index of shrink_min, lr, start, step]."""
     playwright = importlib.util.find_spec("playwright")
     if playwright is None:
         pytest.skip("playwright, which brings a JavaScript engine, is not installed")
     node = Path(playwright.origin).parent / "driver" / "node"
-    source = "globalThis.document = globalThis.matchMedia = undefined;\n" + pages.source_of(("landscape.js",))
+    source = "globalThis.document = globalThis.matchMedia = undefined;\n" + pages.source_of(("walks.js",))
     given = {"data": pages.portable(dict(explorer.data)), "cases": cases}
     reading = 'import { readFileSync } from "node:fs";\nconst given = JSON.parse(readFileSync(0, "utf8"));\n'
     command = [str(node), "--input-type=module", "-e", reading + source + WALKS]

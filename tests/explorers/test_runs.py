@@ -289,7 +289,8 @@ def test_an_own_run_is_drawn_with_its_transitions(project):
 
 def test_export_records_what_is_seen(recording, tmp_path, monkeypatch):
     explorer = runs()
-    monkeypatch.setattr("aoqlab.paths.figures_dir", lambda: tmp_path)
+    for user in ("paths", "figures"):
+        monkeypatch.setattr(f"aoqlab.{user}.figures_dir", lambda: tmp_path)
     written = explorer.answer_export(explorer.state, "seen")["json"]
     record = json.loads(written)
     assert record["parameters"]["runs"] == [LSQ, AOQ] and record["parameters"]["epoch"] == 30

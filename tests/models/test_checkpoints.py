@@ -216,6 +216,8 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, bad):
     torch.save({"a": torch.ones(3), "b": torch.tensor([0.0, bad])}, tmp_path / "a.pth")
     with pytest.raises(ValueError, match=r"a.pth has NaN or infinity in b"):
         read_weights(tmp_path / "a.pth")
+    read = read_weights(tmp_path / "a.pth", finite=False)["b"]
+    torch.testing.assert_close(read, torch.tensor([0.0, bad]), equal_nan=True)
 
 
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
