@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 from tqdm.auto import tqdm
 
 from . import methods, runs
+from ._parallel import side_by_side
 from .training import Result, TrainConfig, resume, start_of, train
 from .training.folder import RunExistsError
 
@@ -93,8 +93,8 @@ def record(plan: str, data: str | None = None, jobs: int = 1) -> Path:
     # Those of one seed share a start: the first of each seed makes it before the others want it.
     first = {(c.seed, c.arch): c for c in reversed(configs)}
     ordered = [*first.values(), *(c for c in configs if c not in first.values())]
-    work = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    for _ in tqdm(work(joblib.delayed(_make)(c) for c in ordered), total=len(ordered), desc=plan, unit="run"):
+    made = side_by_side(jobs, ((c.name, _make, (c,)) for c in ordered))
+    for _ in tqdm(made, total=len(ordered), desc=plan, unit="run"):
         pass
     return runs.record(plan, [_result(c) for c in configs], chosen.note)
 

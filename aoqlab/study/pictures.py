@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 from .. import plots
+from .._parallel import side_by_side
 from ..figures import save_figure
 from ..schedule import ThreeStage
 from ..toy.landscape import LandscapeResult
@@ -43,8 +43,8 @@ def draw_regression(
         ("figure2", draw_figure2, (problem, best, seed), {"parameters": shared | {"settings": best}, "seeds": [seed]}),
     ]
     # Side by side: a figure takes one to four seconds, most of it for the three formats.
-    job = joblib.delayed(_draw_and_save)
-    joblib.Parallel(n_jobs=-1)(job(f"{name}-{suffix}", *rest) for suffix, *rest in figures)
+    for _ in side_by_side(-1, ((suffix, _draw_and_save, (f"{name}-{suffix}", *rest)) for suffix, *rest in figures)):
+        pass
 
 
 def _draw_and_save(name: str, draw: Callable[..., Figure], data: tuple[Any, ...], record: dict[str, Any]) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import joblib
 import pandas as pd
 import torch
 from safetensors.torch import save_file
@@ -16,6 +15,7 @@ from torch import nn
 
 from .. import datasets
 from .._files import write_atomic
+from .._parallel import side_by_side
 from ..models import create
 from ..surgery import fold
 from .config import TrainConfig
@@ -82,30 +82,17 @@ def outcomes(
     configs = [as_trained(c) for c in configs]
     keys = [_start_key(c) for c in configs]
     needed = {key: c for key, c in zip(keys, configs, strict=True) if key is not None}
-    # joblib's worker processes stay alive between the two calls, so that what they import is imported once.
-    begun = dict(_side_by_side(jobs, ((key, _start, (c, starts)) for key, c in needed.items())))
+    begun = dict(side_by_side(jobs, ((key, _start, (c, starts)) for key, c in needed.items())))
     todo = (
         (place, _run, (c, None if key is None else begun[key], models, measure, diverged))
         for place, (c, key) in enumerate(zip(configs, keys, strict=True))
     )
-    yield from _side_by_side(jobs, todo)
+    yield from side_by_side(jobs, todo)
 
 
 def as_trained(config: TrainConfig) -> TrainConfig:
     """What a sweep makes of a configuration: one thread, and the CPU where the device is open."""
     return dataclasses.replace(config, threads=1, device="cpu" if config.device == "auto" else config.device)
-
-
-def _side_by_side(
-    jobs: int, todo: Iterable[tuple[Any, Callable[..., Any], tuple[Any, ...]]]
-) -> Iterator[tuple[Any, Any]]:
-    """(name, work, arguments) in, (name, what the work returned) out, in the order in which they are done."""
-    pool = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    return iter(pool(joblib.delayed(_named)(name, work, arguments) for name, work, arguments in todo))
-
-
-def _named(name: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, Any]:
-    return name, work(*arguments)
 
 
 def _start_key(config: TrainConfig) -> str | None:

@@ -1,0 +1,28 @@
+"""Work done side by side in several processes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import joblib
+
+
+def side_by_side(
+    jobs: int, todo: Iterable[tuple[Any, Callable[..., Any], tuple[Any, ...]]]
+) -> Iterator[tuple[Any, Any]]:
+    """(name, work, arguments) in, (name, what the work returned) out, in the order in which they are done.
+
+    ``jobs`` at a time (-1: one per core); 1 works in this process. Work and arguments have to be picklable. The
+    processes stay for the next call, so that what they import is imported once.
+    """
+    # A process that has grown by 300 MB ends after its work and another takes its place. joblib warns of it from the
+    # thread that hands out work; were the warning an error, that thread would end and everybody wait for ever.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
+    pool = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    return iter(pool(joblib.delayed(_named)(name, work, arguments) for name, work, arguments in todo))
+
+
+def _named(name: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, Any]:
+    return name, work(*arguments)
