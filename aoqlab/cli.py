@@ -58,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _call("aoqlab.study", "toy", full=options.full)
     if options.command == "reproduce":
         return _call("aoqlab.cli_claims", "reproduce", options=options)
+    if options.command == "pictures":
+        return _call("aoqlab.pictures", "pictures", folder=options.folder)
     if options.command == "runs":
         return _call_training("show_runs")
     if options.command == "record":
@@ -83,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--full", action="store_true", help="the paper's size, which takes long")
         elif name == "reproduce":
             add_options(command)
+        elif name == "pictures":
+            command.add_argument("--folder", help="where to write them instead of figures/")
         elif name == "record":
             command.add_argument("plan", help="digits, cifar10-jpeg-reduced, cifar10-jpeg")
             command.add_argument("--data", metavar="FOLDER", help="the images, where the plan does not bring its own")
@@ -206,6 +210,7 @@ COMMANDS = {
     "runs": "list the training runs under data/runs and how far they are",
     "record": "make the runs that ship in data/recorded/ again: record PLAN [--data FOLDER] [--jobs N]",
     "digits": "train the small network on scikit-learn's digits and write data/digits_cnn.safetensors",
+    "pictures": "take README's pictures of the explorers in Chromium and write figures/explorers-*",
     "bench": "compare speed with the rivals, in one area or in all",
 }
 ARGUMENTS = {
