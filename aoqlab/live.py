@@ -270,7 +270,7 @@ class LiveTraining:
         self.layer = _menu("layer", {}, None)
         self.layer.observe(self._redraw, names="value")
         self.status = ipywidgets.HTML()
-        self.picture = FigureImage(self._draw, size=size, dpi=120, layout="none")
+        self.picture = FigureImage(self._draw, size=size, dpi=120)
         row = ipywidgets.Layout(flex_flow="row wrap")
         menus = ipywidgets.HBox([self.network, self.method, self.bits, self.seed, self.button], layout=row)
         self.widget = ipywidgets.VBox([menus, self.layer, self.picture.widget, self.status])

@@ -1,41 +1,53 @@
 """Key press to changed picture in JupyterLab and Chromium: explorers against the naive matplotlib redraw, in one run.
 
-``python benchmarks/explorers.py``. A key moves a slider; the clock runs from the key's own time stamp until the frame
+``bash run.sh bench explorers``. A key moves a slider; the clock runs from the key's own time stamp until the frame
 with the changed picture has been drawn. Explorers and the rival take turns, so that a busy machine slows both. Frames
-come at most every 16.7 ms.
+come at most every 16.7 ms. With ``--big`` (5 GB of memory, some minutes): the interval explorer with 100 million
+weights beside the one with a million, without the rival, which would wait for the kernel's exact numbers.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import nbformat
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page
+
+from aoqlab.pictures import chromium
 
 STEPS = 60
 RIVAL_STEPS = 12
+INTERVALS = """
+import torch
+from aoqlab.explorers import intervals
+torch.manual_seed(0)
+weights = torch.randn({n}) * 0.05
+explorer = intervals(weights)
+explorer.set(bits=8)
+explorer
+"""
+RUNS = """
+from aoqlab.explorers import runs
+explorer = runs()
+explorer.set(epoch=12)
+explorer
+"""
+MILLION = "intervals, 10^6 weights, 8 bits"
 EXPLORERS = {
-    # name → cell, and the control that is moved
-    "intervals, 10^6 weights, 8 bits": (
-        "import torch\n"
-        "from aoqlab.explorers import intervals\n"
-        "torch.manual_seed(0)\n"
-        "weights = torch.randn(1_000_000) * 0.05\n"
-        "explorer = intervals(weights)\n"
-        "explorer.set(bits=8)\n"
-        "explorer",
-        "th",
-    ),
+    # name → cell, the control that is moved, and the goals for median and p95 in milliseconds
+    MILLION: (INTERVALS.format(n=10**6), "th", "20, 50"),
+    "toy, eight panels": ("from aoqlab.explorers import toy\ntoy()", "shrink_min", ""),
+    "landscape, two walks of 400 steps": ("from aoqlab.explorers import landscape\nlandscape()", "shrink_min", ""),
+    "runs, two of 20 layers": (RUNS, "epoch", "120, -"),
 }
+BIG = {MILLION: EXPLORERS[MILLION], "intervals, 10^8 weights, 8 bits": (INTERVALS.format(n=10**8), "th", "20, 50")}
 RIVAL = """
 import matplotlib.pyplot as plt, numpy as np
 from aoqlab import AOQ
@@ -82,53 +94,59 @@ WATCH = """kind => {
         requestAnimationFrame(look);
     }, { once: true, capture: true });
 }"""
-PIXELS = """() => [...document.querySelectorAll('.aoq')].map(
-    root => [...root.querySelectorAll('canvas')].map(canvas => canvas.toDataURL()).join())"""
+PIXELS = "root => [...root.querySelectorAll('canvas')].map(canvas => canvas.toDataURL()).join()"
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        root = Path(folder)
-        address, server = serve(root, [cell for cell, _ in EXPLORERS.values()] + [RIVAL])
+    big = sys.argv[1:] == ["--big"]
+    explorers = BIG if big else EXPLORERS
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        cells = [cell for cell, *_ in explorers.values()] + ([] if big else [RIVAL])
+        address, server = serve(Path(folder), cells)
         try:
-            arguments = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
             page = browser.new_page(viewport={"width": 1400, "height": 1000})
-            page.set_default_timeout(120_000)
+            page.set_default_timeout(600_000)
             page.goto(address)
             page.locator("#jp-main-statusbar").get_by_text("| Idle").first.wait_for()
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-            page.locator(".rival img").wait_for()
-            page.locator(".aoq").nth(len(EXPLORERS) - 1).locator(".readouts b").first.wait_for()
-            show(measure(page))
-            browser.close()
+            roots = {name: page.locator(".aoq").nth(place) for place, name in enumerate(explorers)}
+            for root in roots.values():
+                root.locator(".readouts b").first.wait_for()
+            sliders = {name: root.locator(f"[data-name={explorers[name][1]}] input") for name, root in roots.items()}
+            rival = page.locator(".rival-slider").get_by_role("slider")
+            if not big:
+                page.locator(".rival img").wait_for()
+            show(
+                measure(page, roots, sliders, None if big else rival), {name: own[2] for name, own in explorers.items()}
+            )
         finally:
             server.terminate()
             server.wait()
 
 
-def measure(page: Page) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = {name: [] for name in (*EXPLORERS, "naive")}
+def measure(
+    page: Page, roots: dict[str, Locator], sliders: dict[str, Locator], rival: Locator | None
+) -> dict[str, list[float]]:
+    """Milliseconds of every move."""
+    times: dict[str, list[float]] = {name: [] for name in (*roots, *(["naive"] if rival else []))}
     turns = STEPS // RIVAL_STEPS
     for turn in range(RIVAL_STEPS + 1):  # the first turn is not counted
-        for place, (name, (_, control)) in enumerate(EXPLORERS.items()):
-            slider = page.locator(".aoq").nth(place).locator(f"[data-name={control}] input")
+        for name, root in roots.items():
             for step in range(turns):
-                before = page.evaluate(PIXELS)[place]
-                key = "ArrowRight" if (turn + step) % 2 else "ArrowLeft"
-                taken = press(page, slider, key, "explorer")
-                assert page.evaluate(PIXELS)[place] != before, f"{name}: the picture did not change"
+                before = root.evaluate(PIXELS)
+                taken = press(page, sliders[name], "ArrowRight" if (turn + step) % 2 else "ArrowLeft", "explorer")
+                assert root.evaluate(PIXELS) != before, f"{name}: the picture did not change"
                 times[name] += [taken] if turn else []
                 page.wait_for_timeout(40)
-        slider = page.locator(".rival-slider").get_by_role("slider")
-        taken = press(page, slider, "ArrowRight" if turn % 2 else "ArrowLeft", "rival")
-        times["naive"] += [taken] if turn else []
-        page.wait_for_timeout(300)
+        if rival:
+            taken = press(page, rival, "ArrowRight" if turn % 2 else "ArrowLeft", "rival")
+            times["naive"] += [taken] if turn else []
+            page.wait_for_timeout(300)
     return times
 
 
-def press(page: Page, slider: Any, key: str, kind: str) -> float:
+def press(page: Page, slider: Locator, key: str, kind: str) -> float:
     slider.focus()
     page.evaluate(WATCH, kind)
     page.keyboard.press(key)
@@ -136,14 +154,14 @@ def press(page: Page, slider: Any, key: str, kind: str) -> float:
     return float(page.evaluate("window.result"))
 
 
-def show(times: dict[str, list[float]]) -> None:
-    naive = statistics.median(times["naive"])
-    print(f"{'key to changed picture, ms':<40}{'median':>8}{'p95':>8}{'n':>5}{'  naive / this':>15}")
+def show(times: dict[str, list[float]], goals: dict[str, str]) -> None:
+    naive = statistics.median(times["naive"]) if "naive" in times else None
+    print(f"{'key to changed picture, ms':<36}{'median':>8}{'p95':>8}{'n':>5}  {'goal':<8}{'naive / this':>14}")
     for name, values in times.items():
-        p95 = statistics.quantiles(values, n=20)[-1]
-        middle = statistics.median(values)
+        p95, middle = statistics.quantiles(values, n=20)[-1], statistics.median(values)
         label = "naive matplotlib redraw (inline)" if name == "naive" else name
-        print(f"{label:<40}{middle:>8.1f}{p95:>8.1f}{len(values):>5}{naive / middle:>15.1f}")
+        ratio = f"{naive / middle:>14.1f}" if naive else ""
+        print(f"{label:<36}{middle:>8.1f}{p95:>8.1f}{len(values):>5}  {goals.get(name, ''):<8}{ratio}")
 
 
 def serve(root: Path, cells: list[str]) -> tuple[str, subprocess.Popen[bytes]]:

@@ -20,6 +20,8 @@ ROWS = {
     "paths": 0,
     "_torchvision": 0,
     "_files": 0,
+    "_notebooks": 0,
+    "_parallel": 0,
     "_provenance": 0,
     "grids": 1,
     "ste": 1,
@@ -49,6 +51,7 @@ ROWS = {
     "cli_training": 6,
     "cli_texts": 6,
     "live": 6,
+    "pictures": 6,
 }
 BESIDE = 4.5
 

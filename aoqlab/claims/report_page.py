@@ -9,14 +9,18 @@ from typing import Any
 
 from .. import paths
 from .._files import write_atomic
+from .._notebooks import without_widgets
 
 NOTEBOOKS = ("00_overview", "05_exploration", "06_stages", "07_decoupling", "08_accuracy")
 # Only the body of nbconvert's page: its head fetches scripts from the network. Code is folded.
 _TEMPLATE = """{%- extends 'basic/index.html.j2' -%}
 {%- block input_group -%}<details class="code"><summary>code</summary>{{ super() }}</details>{%- endblock -%}
 """
+_SCRIPT = re.compile(r"(<script\b.*?</script>)", re.DOTALL)
+# Pictures are drawn for a light page, so explorers stay light too: the names are those by which they follow a theme.
 _STYLE = """
-:root { color-scheme: light; }
+:root { color-scheme: light; --jp-ui-font-color1: #1a1a1a; --jp-ui-font-color2: #555; --jp-layout-color0: #fff;
+  --jp-layout-color2: #eee; --jp-border-color1: #bbb; --jp-brand-color1: #1976d2; }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 1040px; margin: 0 auto; padding: 1rem 1.5rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top: 2rem; }
 img { max-width: 100%; height: auto; display: block; }
@@ -27,9 +31,9 @@ pre { overflow-x: auto; font-size: .82rem; background: #f7f7f7; padding: .6rem; 
 details.code { margin: .4rem 0; color: #6b6b6b; font-size: .8rem; }
 .output_wrapper, .rendered_html { overflow-x: auto; }
 .prompt { display: none; }
-table { border-collapse: collapse; font-size: .82rem; }
-th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #ddd; }
-td:nth-child(2), td:nth-child(5) { white-space: nowrap; }
+table:not(.aoq *) { border-collapse: collapse; font-size: .82rem; }
+:is(th, td):not(.aoq *) { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid #ddd; }
+td:is(:nth-child(2), :nth-child(5)):not(.aoq *) { white-space: nowrap; }
 """
 
 
@@ -37,8 +41,9 @@ def html(results_folder: str | Path | None = None, out: str | Path | None = None
     """Runs the notebooks on the results in a folder (``data/results/``) and writes them as one page; returns its path.
 
     ``out`` defaults to ``report.html`` in that folder. Pictures are embedded and nothing is fetched, so the page can be
-    read without a network and sent as one file. Widgets need a kernel and are left out. Raises
-    ``RuntimeError`` for an error in a notebook, ``FileNotFoundError`` where one is missing.
+    read without a network and sent as one file. Explorers carry their data and go on sliding; other widgets need a
+    kernel and are left out. Raises ``RuntimeError`` for an error in a notebook, ``FileNotFoundError`` where one is
+    missing.
     """
     folder = Path(results_folder) if results_folder is not None else paths.results_dir()
     target = Path(out) if out is not None else folder / "report.html"
@@ -74,21 +79,20 @@ def _executed(path: Path, results: Path) -> Any:
 def _body(notebook: Any, name: str) -> str:
     from nbconvert import HTMLExporter
 
-    for cell in notebook.cells:
-        # What only a running kernel can show, or only a terminal should.
-        cell["outputs"] = [
-            output
-            for output in cell.get("outputs", ())
-            if "application/vnd.jupyter.widget-view+json" not in output.get("data", {})
-            and output.get("name") != "stderr"
-        ]
+    for cell in without_widgets(notebook).cells:
+        # What only a terminal should show.
+        cell["outputs"] = [output for output in cell.get("outputs", ()) if output.get("name") != "stderr"]
     exporter = HTMLExporter(raw_template=_TEMPLATE, exclude_input_prompt=True, exclude_output_prompt=True)
     exporter.exclude_anchor_links = True
-    notebook.metadata.pop("widgets", None)
     body, _ = exporter.from_notebook_node(notebook)
-    # Headings of two notebooks may be the same words, and links between notebooks are links within this page.
-    body = re.sub(r'(<[a-z][^<>]*\sid=")', rf"\g<1>{escape(name)}--", body)
-    return re.sub(r'href="(\d\d_\w+)\.ipynb"', _link, body)
+    # Explorers bring scripts of their own, which are not markup.
+    return "".join(part if part.startswith("<script") else _within_page(part, name) for part in _SCRIPT.split(body))
+
+
+def _within_page(markup: str, name: str) -> str:
+    """Headings of two notebooks may be the same words, and links between notebooks are links within this page."""
+    markup = re.sub(r'(<[a-z][^<>]*\sid=")', rf"\g<1>{escape(name)}--", markup)
+    return re.sub(r'href="(\d\d_\w+)\.ipynb"', _link, markup)
 
 
 def _link(match: re.Match[str]) -> str:

@@ -1,7 +1,6 @@
-"""The run explorer as a person meets it: an exported page, and JupyterLab with a kernel that goes away."""
+"""The run explorer as a person meets it without a kernel: epochs, the table of layers, other runs."""
 
 import re
-import shutil
 
 import pytest
 
@@ -10,11 +9,6 @@ from aoqlab.explorers.runs import runs
 
 RECORDED = stored.recorded_dir()
 LSQ, AOQ = "recorded-digits-lsq-2bit-seed0", "recorded-digits-aoq-2bit-seed0"
-CELL = """
-from aoqlab.explorers.runs import runs
-explorer = runs()
-explorer
-"""
 PICTURES = "canvases => canvases.filter(c => c.offsetParent).map(c => c.toDataURL())"
 
 pytestmark = pytest.mark.skipif(not (RECORDED / "digits").is_dir(), reason="the recording of the digits is not here")
@@ -107,34 +101,3 @@ def test_a_run_that_is_not_in_the_page_is_refused_with_a_sentence_and_the_choice
     menu.select_option("nothing")
     root.get_by_text("StatsQ").first.wait_for(state="hidden")
     assert {len(cells) for cells in rows(root).values()} == {4}
-
-
-def test_in_jupyterlab_another_run_comes_from_the_kernel_and_export_writes_both(notebook, page, project):
-    if not (project / "data" / "recorded" / "digits").exists():
-        shutil.copytree(RECORDED / "digits", project / "data" / "recorded" / "digits")
-    notebook("runs", CELL)
-    root = page.locator("[data-aoq-live]")
-    root.locator("tbody tr").first.wait_for()
-    menu = root.locator("[data-name=second] select")
-    menu.select_option("recorded-digits-lsq-2bit-seed3")
-    root.locator("thead").get_by_text("LSQ, 2 bits, seed 3").wait_for()
-
-    root.get_by_role("button", name="Export", exact=True).click()
-    root.get_by_role("link").first.wait_for()
-    name = "runs-digits-lsq-2bit-seed0-digits-lsq-2bit-seed3-layer3.0.conv2-epoch30"
-    assert {path.suffix for path in (project / "figures").glob(f"{name}.*")} == {".png", ".svg", ".pdf", ".json"}
-    assert page.troubles == []
-
-    page.get_by_role("menuitem", name="Kernel", exact=True).click()
-    page.locator(".lm-Menu-item").filter(has_text="Restart Kernel").first.click()
-    page.locator(".jp-Dialog .jp-mod-warn").click()
-    # It goes on sliding, and says that the kernel is gone as soon as it knows.
-    for k in range(600):
-        slider(root).fill(str(k % 30))
-        page.wait_for_timeout(100)
-        if "need a kernel" in root.locator(".note").inner_text():
-            break
-    menu.select_option("recorded-digits-statsq-2bit-seed1")
-    root.get_by_text("StatsQ, 2 bits, seed 1: This needs a running kernel").wait_for()
-    assert menu.input_value() == "recorded-digits-lsq-2bit-seed3"
-    page.locator("#jp-main-statusbar").get_by_text("| Idle").first.wait_for()  # a kernel that starts cannot be ended

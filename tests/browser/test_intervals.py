@@ -1,0 +1,115 @@
+"""The interval explorer under a person's hand: rules between its controls, stages, extremes, its numbers."""
+
+import pytest
+import torch
+
+from aoqlab.explorers import intervals
+
+SLIDERS = ("bits", "th", "le", "alpha", "near", "move", "moment")
+
+
+def randn(n=100_000):
+    return torch.randn(n, generator=torch.Generator().manual_seed(0)) * 0.05
+
+
+def move_everything(hand):
+    """Every slider by keyboard and by drag, every menu and the box; picture and numbers change with each."""
+    seen_pictures, seen_numbers = hand.pictures(), hand.numbers()
+
+    def changed(name, picture=True, numbers=True):
+        nonlocal seen_pictures, seen_numbers
+        pictures, now = hand.pictures(), hand.numbers()
+        assert (pictures != seen_pictures) or not picture, f"{name} left the picture as it was"
+        assert (now != seen_numbers) or not numbers, f"{name} left the numbers as they were"
+        seen_pictures, seen_numbers = pictures, now
+
+    for name in SLIDERS:
+        hides = name in ("near", "move")  # about the numbers alone
+        hand.press(
+            name, "ArrowLeft" if name == "alpha" else "ArrowRight", 8 if name in ("th", "le", "alpha", "moment") else 1
+        )
+        changed(f"{name} by keyboard", picture=not hides)
+        hand.drag(name)
+        changed(f"{name} by drag", picture=not hides)
+    assert hand("le").is_disabled()  # the levels learn
+    hand.press("moment", "Home")
+    changed("training back at its begin")
+    hand.press("bits", "Home")
+    changed("few bits")  # where quantizers differ most
+    for kind in ("aoq-mid-tread", "lsq", "statsq", "aoq-mid-rise"):
+        hand("quantizer").select_option(kind)
+        changed(kind)
+        assert hand("th").is_disabled() == (kind == "statsq")
+        assert hand("le").is_disabled() == (kind in ("lsq", "statsq"))
+    hand("start").select_option("own")
+    changed("start")
+    hand.drag("th", 0.5, 0.8)
+    changed("th once more")
+    hand.press("locked", "Space")
+    changed("lock")
+    assert hand("th").input_value() == hand("le").input_value()
+    hand.press("le", "ArrowLeft", 5)
+    changed("le, locked")
+    assert hand("th").input_value() == hand("le").input_value()
+
+
+def test_every_control_moves_picture_and_numbers_and_says_when_it_cannot(still, page):
+    hand = still(intervals(randn()))
+    move_everything(hand)
+    assert set(hand.names()) == {"layer", "quantizer", "start", "locked", *SLIDERS}
+    assert hand("bits").get_attribute("aria-valuetext") == "2"
+    assert page.troubles == []
+
+
+def test_play_runs_through_the_stages_and_stops(still, page):
+    hand = still(intervals(randn()))
+    hand.button("^Play").click()
+    hand.button("^Pause").wait_for()
+    hand.root.locator(".note").filter(has_text="Stage widen").wait_for()
+    hand.button("^Play").wait_for()  # it has come to its end
+    assert "Stage dampen" in hand.root.locator(".note").inner_text()
+    assert hand("moment").input_value() == "101"
+    hand.button("^Play").click()
+    hand.button("^Pause").click()
+    assert hand.button("^Play").is_visible()
+    assert page.troubles == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [
+        (torch.tensor([0.3]), "There is one weight"),
+        (torch.zeros(10), "All 10 weights are equal"),
+        (torch.cat([randn(100), torch.tensor([float("nan")])]), "1 of 101 weights are NaN or infinite"),
+        (torch.full((4,), float("inf")), "none of the 4 weights is finite"),
+    ],
+)
+def test_extremes_show_a_sentence_and_slide_on(still, page, weights, sentence):
+    hand = still(intervals(weights))
+    assert sentence in hand.root.locator(".say").inner_text()
+    for name in SLIDERS:
+        hand.press(name, "Home")
+        hand.press(name, "End")
+    assert "Not drawn" not in hand.root.locator(".say").inner_text()
+    assert page.troubles == []
+
+
+def test_an_interval_of_0_is_drawn(still, page):
+    hand = still(intervals(randn()))
+    for name in ("th", "le"):
+        hand.press(name, "Home")
+    assert "0 σ" in hand("th").locator("xpath=..").inner_text()
+    assert hand.root.locator(".say").inner_text() == ""
+    assert page.troubles == []
+
+
+def test_the_numbers_without_a_kernel_are_those_of_the_package(still, page):
+    explorer = intervals(randn())
+    explorer.set(bits=3, start="free", th=0.4, le=0.6, alpha=0.8)
+    hand = still(explorer)
+    found, sigma = explorer.readouts(), explorer.summary("weights").sigma
+    shown = hand.root.locator(".readouts b").all_inner_texts()
+    assert float(shown[0].split()[0]) == pytest.approx(found["mse"] / sigma**2, rel=6e-3)  # three digits
+    assert float(shown[1].split()[0]) == pytest.approx(found["sqnr"], rel=6e-3)
+    assert float(shown[2].split()[0]) == pytest.approx(found["entropy"], rel=6e-3)
+    assert float(shown[3].rstrip("%")) / 100 == pytest.approx(found["near"], rel=6e-3)

@@ -1,0 +1,152 @@
+"""All explorers in one notebook of a real JupyterLab: a hand on every control, Export, what the kernel adds, themes."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+SILENT = {"toy": ("follow",), "landscape": ("speed",)}  # what changes pictures only later
+# Twenty times the hand rests, so that state is saved and exact numbers are asked for.
+MOVES = """async root => {
+    const input = root.querySelector('[data-name=th] input');
+    const wait = time => new Promise(done => setTimeout(done, time));
+    for (let i = 0; i < 1000; i++) {
+        input.value = 100 + (i * 7) % 90;
+        input.dispatchEvent(new Event('input', { bubbles: true }));
+        await (i % 50 ? wait(5) : wait(300));
+    }
+}"""
+
+
+@pytest.mark.parametrize("name", ["toy", "landscape", "runs"])
+def test_every_control_moves_the_picture_by_keyboard_and_by_mouse(hands, name):
+    apart = hands["weights"].pictures()
+    hands[name].move_everything(SILENT.get(name, ()))
+    assert hands["weights"].pictures() == apart, "one explorer moved another"
+
+
+@pytest.mark.parametrize("name", ["intervals", "toy", "landscape", "runs"])
+def test_export_writes_four_files_and_asks_before_it_replaces_one(hands, exported, refused, name):
+    hand = hands[name]
+    first = exported(hand)
+    second = refused(hand, first.stem)
+    assert second.stem == f"{first.stem}-2"
+
+
+def test_a_kept_name_is_replaced_only_when_told_to(hands, exported):
+    hand = hands["weights"]
+    hand.press("bits", "Home")
+    hand.root.get_by_label("save as").fill("by-hand")
+    file = exported(hand)
+    assert file.stem == "by-hand"
+    first = file.read_bytes()
+    assert json.loads(file.with_suffix(".json").read_text())["parameters"]["bits"] == 2
+    hand.press("bits", "End")
+    hand.button("^Export$").click()
+    hand.button("^Replace by-hand$").click()
+    hand.root.locator(".export a").get_by_text("figures/by-hand.png", exact=True).wait_for()
+    assert file.read_bytes() != first
+    assert json.loads(file.with_suffix(".json").read_text())["parameters"]["bits"] == 8
+
+
+def test_exact_numbers_come_when_the_hand_rests(hands):
+    hand = hands["weights"]
+    hand.press("bits", "Home")
+    hand.exact()
+    before = hand.numbers()
+    hand.press("bits")
+    hand.exact()
+    assert hand.numbers() != before
+
+
+def test_a_thousand_moves_leave_memory_as_it_was(hands, lab):
+    hand = hands["weights"]
+    pid = int(re.search(r"kernel (\d+)", lab.locator(".jp-OutputArea").first.inner_text())[1])
+
+    def megabytes():
+        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+
+    hand.press("bits", "End")
+    hand.exact()
+    before = megabytes()
+    hand.root.evaluate(MOVES)
+    hand.exact()
+    assert megabytes() - before < 50
+
+
+def test_the_theme_of_jupyterlab_is_followed_at_once(hands, lab, look):
+    light = {name: hand.pictures() for name, hand in hands.items()}
+    try:
+        theme(lab, "JupyterLab Dark", "false")
+        for name, hand in hands.items():
+            hand.root.scroll_into_view_if_needed()
+            hand.changed(light[name], f"the dark theme, {name},")
+            background = hand.root.evaluate("root => getComputedStyle(root).backgroundColor")
+            assert max(map(int, re.findall(r"\d+", background)[:3])) < 60
+            look(lab, f"jupyterlab-dark-{name}")
+    finally:
+        theme(lab, "JupyterLab Light", "true")
+
+
+def theme(page, name, light):
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    page.locator(".lm-Menu-item").filter(has_text=re.compile("^Theme$")).hover()
+    page.locator(".lm-Menu-item").filter(has_text=re.compile(f"^{name}$")).first.click()
+    page.locator(f"body[data-jp-theme-light={light}]").wait_for(state="attached")
+    page.wait_for_timeout(500)  # the theme's style sheet arrives after its name
+
+
+def test_the_kernel_walks_as_the_page_does(hands):
+    hand = hands["landscape"]
+    hand.root.get_by_text("Walks by aoqlab.toy.landscape.").wait_for()
+    before = hand.numbers()
+    hand.by_keyboard("shrink_min")
+    hand.root.get_by_text("Walks by the same steps in this page.").wait_for()
+    by_page = hand.numbers()
+    hand.root.get_by_text("Walks by aoqlab.toy.landscape.").wait_for()
+    assert hand.numbers() == by_page != before
+
+
+def test_live_runs_join_the_stored_ones_at_once_or_after_every_move(hands, lab):
+    hand = hands["toy"]
+    origins = hand.root.locator("canvas").nth(6).element_handle()
+
+    def until(words):
+        lab.wait_for_function("([canvas, words]) => canvas.ariaLabel.includes(words)", arg=[origins, words])
+
+    def elsewhere():
+        hand.press("shrink_min", "ArrowLeft" if hand("shrink_min").input_value() != "0" else "End")
+        until("not run yet")
+
+    hand("follow").uncheck()
+    elsewhere()
+    hand.button("^Run live$").click()
+    until("weights end at")
+    assert "live" in hand.root.locator(".readouts").inner_text()
+    hand("follow").check()
+    elsewhere()
+    until("weights end at")
+    hand("follow").uncheck()
+
+
+def test_a_run_that_the_page_has_not_comes_from_the_kernel(hands):
+    hand = hands["runs"]
+    hand("second").select_option("recorded-digits-lsq-2bit-seed3")
+    hand.root.locator("thead").get_by_text("LSQ, 2 bits, seed 3").wait_for()
+
+
+@pytest.mark.parametrize("name", ["intervals", "toy", "landscape", "runs"])
+def test_keys_belong_to_the_explorer_and_not_to_the_notebook(hands, lab, name):
+    hand = hands[name]
+    hand(hand.names()[0]).focus()
+    for _ in range(200):
+        lab.keyboard.press("Tab")
+        if lab.evaluate("document.activeElement.textContent") == "Export":
+            break
+    assert hand.button("^Export$").evaluate("node => node === document.activeElement"), "Tab does not reach Export"
+    lab.keyboard.press("Enter")
+    hand.root.locator(".export").get_by_text(re.compile("saved:|is there already")).wait_for()
+    for key in ("a", "b", "d", "d", "x"):  # in command mode these add, delete and cut cells
+        lab.keyboard.press(key)
+    assert lab.locator(".jp-CodeCell").count() == len(hands)

@@ -1,0 +1,93 @@
+"""Explorers whose cells run again, whose kernel is started anew, whose notebook is opened again or exported."""
+
+import re
+import time
+
+from aoqlab.explorers import export_html
+
+from .harness import Hand, menu
+
+ANEW = """old => {
+    const now = [...document.querySelectorAll('[data-aoq-live]')].filter(node => node.querySelector('.aoq b'));
+    return now.length === old.length && now.every(node => !old.includes(node.dataset.aoqLive));
+}"""
+
+
+def test_cells_run_again_start_anew_and_restarts_and_reopening_are_survived(hands, lab, look):
+    hand = hands["intervals"]
+    hand.press("bits", "End")
+    first = ids(lab)
+    menu(lab, "Run", "Run All Cells")
+    lab.wait_for_function(ANEW, arg=first)
+    assert hand("bits").get_attribute("aria-valuetext") == "2"
+    assert lab.locator(".aoq").count() == len(hands)
+
+    # Opened again while its kernel is there: each is as alive as it was.
+    save(lab)
+    lab.reload()
+    hand.exact()
+    hand.button("^Export$").click()
+    hand.root.locator(".export").get_by_text(re.compile("saved:|is there already")).wait_for()
+    assert lab.locator(".aoq").count() == len(ids(lab)) == len(hands)
+
+    # The kernel is started anew: sliders go on, and what needs a kernel says so.
+    menu(lab, "Kernel", "Restart Kernel…")
+    lab.locator(".jp-Dialog .jp-mod-warn").click()
+    hand.root.locator(".note").filter(has_text="need a kernel").wait_for()
+    for name, other in hands.items():
+        other.root.scroll_into_view_if_needed()
+        before = other.pictures()
+        other.by_keyboard(other.sliders()[0])
+        other.changed(before, f"{name} after the kernel's restart")
+        other.button("^Export$").click()
+        other.root.locator(".export").get_by_text("This needs a running kernel").wait_for()
+    look(lab, "jupyterlab-restarted")
+    other, choice = hands["runs"], hands["runs"]("second").input_value()
+    other("second").select_option("recorded-digits-statsq-2bit-seed1")
+    other.root.get_by_text("StatsQ, 2 bits, seed 1: This needs a running kernel").wait_for()
+    assert other("second").input_value() == choice
+
+    # Opened again after that: no kernel knows the widgets, so the pages that were saved with them take their places.
+    lab.reload()
+    opened = {name: Hand(lab, lab.locator(".aoq").nth(i)) for i, name in enumerate(hands)}
+    slide(opened)
+    assert not lab.get_by_text("model not found").locator("visible=true").count()
+    look(lab, "jupyterlab-reopened")
+
+    # With the kernel's help again, in the same notebook.
+    menu(lab, "Run", "Run All Cells")
+    lab.wait_for_function(ANEW, arg=first)
+    assert lab.locator(".aoq").count() == len(hands)
+
+
+def test_exported_html_slides_without_kernel_and_network(hands, lab, page, look):
+    save(lab)
+    page.context.set_offline(True)
+    page.goto(export_html(lab.path).as_uri())
+    slide({name: Hand(page, page.locator(".aoq").nth(i)) for i, name in enumerate(hands)}, drag=True)
+    look(page, "exported")
+    assert page.troubles == []
+
+
+def slide(hands, drag=False):
+    for name, hand in hands.items():
+        hand.root.locator(".readouts b").first.wait_for()
+        before, slider = hand.pictures(), hand.sliders()[0]
+        (hand.by_mouse if drag else hand.by_keyboard)(slider)
+        hand.changed(before, name)
+        assert hand.root.locator(".export").is_hidden()
+
+
+def ids(page):
+    """What each live explorer's outputs are known by."""
+    return page.locator("[data-aoq-live]").evaluate_all("nodes => nodes.map(node => node.dataset.aoqLive)")
+
+
+def save(page):
+    """Saves the notebook with the explorers that are seen."""
+    page.keyboard.press("Control+s")
+    for _ in range(100):
+        if all(f'data-aoq-page=\\"{one}' in page.path.read_text() for one in ids(page)):
+            return
+        time.sleep(0.1)
+    raise AssertionError("the notebook was not saved")
