@@ -29,7 +29,7 @@ def quantize(
     skip: Sequence[str] = (),
     quantize_downsampling: bool = True,
     quantize_first_last: bool = False,
-    recompute: int | float = 0.5,
+    recompute: int | float = 0.6,
 ) -> Model:
     """Quantize the weights and inputs of every convolution and linear layer of ``model``, in place; returns it.
 
