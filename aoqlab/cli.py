@@ -11,6 +11,7 @@ import importlib
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,23 +144,38 @@ def _test(pytest_arguments: Sequence[str]) -> int:
 
     notebooks = sorted(str(path.relative_to(root)) for path in paths.notebooks_dir().glob("*.ipynb"))
     keys = "metadata.language_info metadata.widgets"
+    # Tests in a browser mostly wait, so that the others run beside them, unless a part of the tests was asked for.
+    browser = ["pytest", "tests/browser"] if not pytest_arguments and (root / "tests" / "browser").is_dir() else None
     steps: dict[str, list[str]] = {
         "ruff check": ["ruff", "check"],
         "ruff format": ["ruff", "format", "--check"],
         "mypy": ["mypy"],
         "nbstripout": ["nbstripout", "--verify", "--extra-keys", keys, *notebooks],
-        "pytest": ["pytest", *pytest_arguments],
+        "pytest": ["pytest", *pytest_arguments, *(["--ignore=tests/browser"] if browser else [])],
     }
     if not notebooks:
         del steps["nbstripout"]  # without a file it would wait for one on standard input
 
     failed = []
-    for name, command in steps.items():
-        print(f"== {name}", flush=True)
-        if subprocess.run([sys.executable, "-m", *command], cwd=root, check=False).returncode != 0:
-            failed.append(name)
+    with tempfile.TemporaryFile() as said:
+        beside = browser and subprocess.Popen(_module(browser), cwd=root, stdout=said, stderr=subprocess.STDOUT)
+        for name, command in steps.items():
+            print(f"== {name}", flush=True)
+            if subprocess.run(_module(command), cwd=root, check=False).returncode != 0:
+                failed.append(name)
+        if beside:
+            steps["pytest in a browser"] = []
+            print("== pytest in a browser", flush=True)
+            if beside.wait() != 0:
+                failed.append("pytest in a browser")
+            said.seek(0)
+            print(said.read().decode(errors="replace"), flush=True)
     print(f"== failed: {', '.join(failed)}" if failed else f"== passed: {', '.join(steps)}", flush=True)
     return 1 if failed else 0
+
+
+def _module(command: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", *command]
 
 
 def _lab(jupyter_arguments: Sequence[str]) -> int:

@@ -39,7 +39,12 @@ def started(monkeypatch):
         started.cwd = cwd
         return SimpleNamespace(returncode=int(command[2] in started.fails))
 
+    def popen(command, *, cwd, stdout, stderr):
+        stdout.write(b"what the browser tests say\n")
+        return SimpleNamespace(wait=lambda: run(command, cwd=cwd, check=False).returncode)
+
     monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "Popen", popen)
     return started
 
 
@@ -167,6 +172,23 @@ def test_an_early_failure_stops_no_later_check(root, started, capsys):
 def test_nbstripout_is_not_started_without_a_notebook(root, started):
     assert cli.main(["test"]) == 0
     assert "nbstripout" not in [command[0] for command in started.commands]
+
+
+@pytest.mark.parametrize(("fails", "status"), [((), 0), (("pytest",), 1)])
+def test_browser_tests_run_beside_the_others_and_are_reported_after_them(root, started, capsys, fails, status):
+    (root / "tests" / "browser").mkdir()
+    started.fails = fails
+    assert cli.main(["test"]) == status
+    assert started.commands[-2:] == [["pytest", "--ignore=tests/browser"], ["pytest", "tests/browser"]]
+    said = capsys.readouterr().out.splitlines()
+    assert said[-4:-1] == ["== pytest in a browser", "what the browser tests say", ""]
+    assert ("pytest, pytest in a browser" in said[-1]) and ("failed" in said[-1]) == bool(status)
+
+
+def test_a_part_of_the_tests_is_one_run(root, started):
+    (root / "tests" / "browser").mkdir()
+    assert cli.main(["test", "tests/browser"]) == 0
+    assert started.commands[-1] == ["pytest", "tests/browser"]
 
 
 @pytest.mark.parametrize("words", [["test"], ["lab"], ["bench"]])
