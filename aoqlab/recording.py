@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from tqdm.auto import tqdm
 
-from . import methods, runs
+from . import _readme, findings, methods, paths, runs
 from ._parallel import side_by_side
 from .training import Result, TrainConfig, resume, start_of, train
 from .training.folder import RunExistsError
@@ -49,6 +50,16 @@ def _cifar(data: str) -> list[TrainConfig]:
     return runs_of_two + [dataclasses.replace(base, method=m, bits=bits) for bits in (3, 4) for m in others]
 
 
+MEASURES = {
+    "test accuracy, %": ("accuracy", 100, 1),
+    "crossings per weight and 1000 steps": ("crossings_per_step", 1000, 2),
+    "oscillating at the end, %": ("oscillating_share", 100, 2),
+    "explored volume": ("explored_volume", 1, 3),
+}
+"""Columns of the README's tables: name → column of the runs, factor, decimals."""
+PART = "recorded"
+"""Of the README, see :mod:`aoqlab._readme`."""
+
 PLANS = {
     "digits": Plan(
         "ResNet-20 on scikit-learn's digits (8x8, 1,347 training images), all methods at 2 bits for weights and "
@@ -73,7 +84,7 @@ PLANS = {
 
 
 def record(plan: str, data: str | None = None, jobs: int = 1) -> Path:
-    """Make the runs of a plan (or go on with them) and keep their tables in ``data/recorded/<plan>/``.
+    """Make the runs of a plan (or go on with them), keep their tables in ``data/recorded/<plan>/``, tell the README.
 
     Every run is a folder in ``data/runs/``, so that an interrupted recording goes on where it was. ``jobs`` runs are
     made at a time, each with one thread when there are several. Raises ``ValueError`` for an unknown plan and where the
@@ -96,7 +107,41 @@ def record(plan: str, data: str | None = None, jobs: int = 1) -> Path:
     made = side_by_side(jobs, ((c.name, _make, (c,)) for c in ordered))
     for _ in tqdm(made, total=len(ordered), desc=plan, unit="run"):
         pass
-    return runs.record(plan, [_result(c) for c in configs], chosen.note)
+    folder = runs.record(plan, [_result(c) for c in configs], chosen.note)
+    readme = paths.project_root() / "README.md"
+    if readme.is_file() and _readme.marks(PART)[0] in readme.read_text(encoding="utf-8"):
+        _readme.update(readme, PART, readme_text())
+    return folder
+
+
+def readme_text() -> str:
+    """What the README says of all recordings: settings, a row per method, AOQ against LSQ; Markdown."""
+    return "\n\n".join(_described(name) for name in runs.recorded_names())
+
+
+def _described(name: str) -> str:
+    tables, info = runs.load_recorded(name)
+    own = tables["runs"]
+    rows = [f"| method | {' | '.join(MEASURES)} | n |", "| --- " * (2 + len(MEASURES)) + "|"]
+    for (method, bits), found in own.groupby(["method", "bits"]):
+        cells = [_spread(found[column] * scale, digits) for column, scale, digits in MEASURES.values()]
+        at = f" ({bits} bits)" if own["bits"].nunique() > 1 and method != "fp32" else ""
+        rows.append(f"| {method}{at} | {' | '.join(cells)} | {len(found)} |")
+    machine = f"{', '.join(info['processors'])}, {info['cores']} cores, torch {info['versions']['torch']}"
+    lines = [f"**{name}** ({machine}, {info['created'][:10]}): {info['note']}", "", *rows]
+    two = {m: found.set_index("seed") for m, found in own[own["bits"] == 2].groupby("method")}
+    if {"aoq", "lsq"} <= two.keys() and len(two["aoq"]) > 1:
+        difference = 100 * findings.paired(two["aoq"], two["lsq"], "accuracy")
+        low, high = findings.bootstrap_interval(difference)
+        lines += ["", f"Accuracy of AOQ minus LSQ, paired by seed: {difference.mean():+.1f} points, 95% interval "]
+        lines[-1] += f"[{low:+.1f}, {high:+.1f}], n = {len(difference)}."
+    return "\n".join(lines)
+
+
+def _spread(values: pd.Series, digits: int) -> str:
+    if values.isna().all():
+        return "-"
+    return f"{values.mean():.{digits}f}" + (f" ± {values.std():.{digits}f}" if len(values) > 1 else "")
 
 
 def _make(config: TrainConfig) -> None:

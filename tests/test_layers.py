@@ -22,6 +22,7 @@ ROWS = {
     "_files": 0,
     "_notebooks": 0,
     "_parallel": 0,
+    "_readme": 0,
     "_provenance": 0,
     "grids": 1,
     "ste": 1,

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from aoqlab import methods
+from aoqlab import _readme, methods, recording
 from aoqlab.claims import load, report
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +41,11 @@ def test_the_map_names_the_folder(folder):
 def test_the_verdicts_are_those_of_the_stored_results():
     differs = report.readme_differs(load(ROOT / "data" / "results"), ROOT / "README.md")
     assert not differs, "README.md and data/results/claims.parquet disagree; run: bash run.sh reproduce --readme"
+
+
+def test_the_recorded_runs_are_told_as_they_are_stored():
+    differs = _readme.differs(ROOT / "README.md", recording.PART, recording.readme_text())
+    assert not differs, "README.md and data/recorded/ disagree; run: bash run.sh record PLAN"
 
 
 def test_nothing_is_left_to_fill_in():

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from .._files import write_atomic
+from .. import _readme
 from ..plots.verdicts import ROUNDING, VERDICTS, verdict_look
 from .claim import Claim
 from .experiments import BUDGETS
@@ -18,7 +17,8 @@ from .results import Results
 from .shown import data_sets, one_each
 from .statistics import MOST_SEEDS
 
-BEGIN, END = "<!-- claims: begin -->", "<!-- claims: end -->"
+PART = "claims"
+"""Of the README, see :mod:`aoqlab._readme`."""
 
 
 def protocol(claim: Claim) -> str:
@@ -156,20 +156,12 @@ def _framed(results: Results, table: str) -> str:
 
 def update_readme(results: Results, path: str | Path) -> Path:
     """Put :func:`readme_text` between the marks. ``ValueError`` where the file does not have both, in this order."""
-    return write_atomic(path, _with_text(results, Path(path)).encode())
+    return _readme.update(path, PART, readme_text(results))
 
 
 def readme_differs(results: Results, path: str | Path) -> bool:
     """Whether the file says something else than the results do. ``ValueError`` as in :func:`update_readme`."""
-    return _with_text(results, Path(path)) != Path(path).read_text(encoding="utf-8")
-
-
-def _with_text(results: Results, path: Path) -> str:
-    text = path.read_text(encoding="utf-8")
-    parts = re.split(f"({re.escape(BEGIN)}|{re.escape(END)})", text)
-    if parts[1::2] != [BEGIN, END]:
-        raise ValueError(f"{path} must have one {BEGIN} and after it one {END}")
-    return f"{parts[0]}{BEGIN}\n{readme_text(results)}\n{END}{parts[4]}"
+    return _readme.differs(path, PART, readme_text(results))
 
 
 def _effect(row: dict) -> str:

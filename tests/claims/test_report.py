@@ -10,11 +10,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from aoqlab._notebooks import WIDGET
+from aoqlab._readme import marks
 from aoqlab.claims import CLAIMS, FAMILIES, Results, load, report, report_page, shown
 from aoqlab.claims.evaluate import evaluate, settle_all
 from aoqlab.claims.experiments import experiments
 from aoqlab.claims.results import FILES, INFO
 
+BEGIN, END = marks(report.PART)
 FAMILY = {claim.id: family for family, claims in FAMILIES.items() for claim in claims}
 
 COLUMNS = ("error", "crossings", "crossings_shrink", "crossings_widen", "crossings_dampen", "oscillating_calmed")
@@ -88,7 +90,7 @@ def folder(results, tmp_path_factory):
 @pytest.fixture
 def readme(tmp_path):
     path = tmp_path / "README.md"
-    path.write_text(f"before\n{report.BEGIN}\nSTALE\n{report.END}\nafter\n", encoding="utf-8")
+    path.write_text(f"before\n{BEGIN}\nSTALE\n{END}\nafter\n", encoding="utf-8")
     return path
 
 
@@ -131,17 +133,15 @@ def test_the_readme_is_replaced_between_its_marks_and_nowhere_else(results, read
     assert report.readme_differs(results, readme)
     assert report.update_readme(results, readme) == readme
     text = readme.read_text(encoding="utf-8")
-    assert text.startswith(f"before\n{report.BEGIN}\n")
-    assert text.endswith(f"\n{report.END}\nafter\n")
+    assert text.startswith(f"before\n{BEGIN}\n")
+    assert text.endswith(f"\n{END}\nafter\n")
     assert "STALE" not in text
     assert "Measured 2026-01-31 on Abacus, 2 cores, torch 2.0; budgets: quick." in text
     assert not report.readme_differs(results, readme)
     assert report.readme_differs(with_claims(results, effect=0.5), readme)
 
 
-@pytest.mark.parametrize(
-    "text", ["nothing", report.BEGIN, f"{report.END} {report.BEGIN}", f"{report.BEGIN * 2}{report.END}"]
-)
+@pytest.mark.parametrize("text", ["nothing", BEGIN, f"{END} {BEGIN}", f"{BEGIN * 2}{END}"])
 def test_a_readme_without_both_marks_is_refused_and_kept(results, readme, text):
     readme.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match="claims: begin"):
