@@ -70,7 +70,9 @@ function explore(ui) {
     const statistic = "StatsQ takes its step from the weights", single = "LSQ has a single step";
     ui.enable("th", own.slides, statistic);
     ui.enable("start", own.slides, statistic);
-    const learn = own.decoupled && ui.value("moment")?.learned > 0;
+    const moment = own.decoupled ? ui.value("moment") : null;
+    if (moment) state.alpha = nearest("alpha", moment.shrink);
+    const learn = moment?.learned > 0;
     const why = learn ? "In this stage the levels learn" : own.slides ? single : statistic;
     for (const name of ["le", "locked"]) ui.enable(name, own.decoupled && !learn, why);
     for (const name of ["alpha", "moment"]) ui.enable(name, own.decoupled, "Only AOQ shrinks its intervals and trains in stages");
@@ -87,6 +89,7 @@ function explore(ui) {
     }
     if (name === "locked" && state.locked) { state.le = state.th; if (state.start === "learned") state.start = "free"; }
     if (name === "alpha") state.moment = 0;
+    if (name === "moment" && !state.moment) state.alpha = specs.alpha.values.length - 1; // training has not begun
     if (name === "start" && state.start === "learned" && !data.layers[state.layer].learned) ui.say(`No finite intervals were trained with ${state.layer}.`);
     else if (name === "layer") { ui.say(summaries[state.layer]?.sentence ?? ""); load(state.layer); }
     if (name === "start" && state.start !== "free") state.locked = false;

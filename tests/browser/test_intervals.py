@@ -34,6 +34,8 @@ def move_everything(hand):
     assert hand("le").is_disabled()  # the levels learn
     hand.press("moment", "Home")
     changed("training back at its begin")
+    hand.press("alpha", "ArrowLeft", 8)  # else AOQ mid-tread with equal intervals has LSQ's numbers
+    changed("alpha once more")
     hand.press("bits", "Home")
     changed("few bits")  # where quantizers differ most
     for kind in ("aoq-mid-tread", "lsq", "statsq", "aoq-mid-rise"):
@@ -72,6 +74,20 @@ def test_play_runs_through_the_stages_and_stops(still, page):
     hand.button("^Play").click()
     hand.button("^Pause").click()
     assert hand.button("^Play").is_visible()
+    assert page.troubles == []
+
+
+def test_the_shrink_slider_follows_the_training(still, page):
+    hand = still(intervals(randn()))
+    hand.press("moment", "End")
+    assert hand("alpha").get_attribute("aria-valuetext") == "0.30"
+    assert hand._ends("alpha") < 0.5
+    hand.press("moment", "Home")
+    assert hand("alpha").get_attribute("aria-valuetext") == "1.00"
+    assert hand._ends("alpha") == 1
+    hand.press("moment", "End")
+    hand.press("alpha", "ArrowLeft")
+    assert hand("moment").input_value() == "0"
     assert page.troubles == []
 
 

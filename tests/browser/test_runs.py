@@ -15,8 +15,9 @@ pytestmark = pytest.mark.skipif(not (RECORDED / "digits").is_dir(), reason="the 
 
 
 @pytest.fixture
-def exported(page, tmp_path):
+def exported(page, tmp_path, checkout, monkeypatch):
     """An explorer as an exported page, opened from disk; returns its element and the explorer that Python has."""
+    monkeypatch.setenv("AOQLAB_ROOT", str(checkout))  # where there are no runs of one's own
 
     def open_page(*arguments):
         explorer = runs(*arguments)

@@ -22,7 +22,16 @@ RECORDED = stored.recorded_dir() / "digits"
 LSQ, AOQ = "recorded-digits-lsq-2bit-seed0", "recorded-digits-aoq-2bit-seed0"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(autouse=True)
+def without_own_runs(tmp_path_factory, monkeypatch):
+    """The committed recordings alone, whatever was trained in this checkout."""
+    root = tmp_path_factory.mktemp("checkout")
+    (root / "data").mkdir()
+    (root / "data" / "recorded").symlink_to(RECORDED.parent)
+    monkeypatch.setenv("AOQLAB_ROOT", str(root))
+
+
+@pytest.fixture
 def recording():
     if "digits" not in stored.recorded_names():
         pytest.skip("the recording of the digits is not in this checkout")
