@@ -13,22 +13,10 @@ CLAIMS = (
     Claim(
         "better-at-2-bits",
         2,
-        "AOQ ends better than the best other method, each tuned: by at least 0.4 points of accuracy on images, "
-        "by anything on the toy problem.",
+        "AOQ ends better than every other method, each tuned: by at least 0.4 points of accuracy on images, by "
+        "anything on the toy problem.",
         (
             Part("final error, AOQ - best other, each at its best", "error", AOQ, OTHERS, -1, "error", on="toy"),
-            Part(
-                "test error, AOQ - best other method, each at its best",
-                "error",
-                AOQ,
-                OTHERS,
-                -1,
-                "points",
-                mark=-SMALLEST_GAIN,
-                on="network",
-            ),
-        ),
-        (
             *(
                 Part(
                     f"test error, AOQ - {rival}, each at its best",
@@ -37,14 +25,20 @@ CLAIMS = (
                     Best(f"{rival} grid"),
                     -1,
                     "points",
+                    mark=-SMALLEST_GAIN,
                     on="network",
                 )
                 for rival in RIVALS
             ),
-            Part("error, AOQ - LSQ, published settings", "error", At("aoq"), At("lsq"), -1, "error"),
+        ),
+        (
+            Part("error, AOQ - LSQ, published settings, middle rate", "error", At("aoq"), At("lsq"), -1, "error"),
             Part("true codes, AOQ - LSQ, each at its best", "true_codes", AOQ, OTHERS, +1, "share", on="toy"),
         ),
         "Every method is tuned over equally many learning rates (on the toy, and interval sizes), on the same "
-        "start, recipe and budget. Best and best other are chosen on one half of the seeds and judged on the other.",
+        "start, recipe and budget; the best is chosen on one half of the seeds and judged on the other, by errors on "
+        "the same test images. To be better than the best is to be better than each; one comparison with whichever was "
+        "best on few seeds, as it was at first, favours AOQ.",
+        of_those_run=True,
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,10 @@ import pandas as pd
 from ..findings import tuned
 
 Kind = Literal["toy", "network"]
+
+
+TUNED_OVER = ("lr", "shrink_min", "step_init")
+"""Columns of the runs that settings are tuned over."""
 
 
 class NotRunError(LookupError):
@@ -39,18 +43,33 @@ class Best:
 
     def of(self, runs: pd.DataFrame, column: str) -> pd.Series:
         """Seed -> value of the variant that was chosen on the other seeds. Raises ``NotRunError``."""
+        return self.chosen(runs)[column]
+
+    def chosen(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Seed -> its run of the variant that was chosen on the other seeds. Raises ``NotRunError``."""
         own = _members(runs, self.group)
         own = own[~own["variant"].isin(self.without)]
         # A run that failed is the worst there is, and a mean of infinities has no order.
         finite = own.assign(error=own["error"].where(np.isfinite(own["error"]), 1e12))
-        return tuned(finite, ["variant"], value="error")[column]
+        return tuned(finite, ["variant"], value="error")
+
+    def at_edge(self, runs: pd.DataFrame) -> list[str]:
+        """What was chosen at the end of the range that was tried, where a wider range might have served better."""
+        own, chosen = _members(runs, self.group), self.chosen(runs)
+        found = []
+        for setting in TUNED_OVER:
+            tried = own[setting].dropna() if setting in own else pd.Series(dtype=float)
+            if tried.nunique() > 2:
+                ends = {tried.min(), tried.max()} & set(chosen[setting])
+                found += [f"{self.group.removesuffix(' grid')} at {setting} {end:g}" for end in sorted(ends)]
+        return found
 
 
 @dataclass(frozen=True)
 class Matched:
     """Between the runs of a group, where they have the same ``by`` as the runs of ``like``, seed by seed.
 
-    Linear in log(by) between neighbours; the nearest run beyond the ends.
+    Linear in log(by) between neighbours; NaN where no two runs have it between them.
     """
 
     group: str
@@ -65,7 +84,8 @@ class Matched:
         for seed, rows in own.groupby("seed"):
             rows = rows.sort_values(self.by)
             at, values = np.log(rows[self.by].clip(lower=1e-9)), rows[column]
-            found[seed] = float(np.interp(np.log(max(wanted[seed], 1e-9)), at, values))
+            where = np.log(max(wanted[seed], 1e-9))
+            found[seed] = float(np.interp(where, at, values, left=np.nan, right=np.nan))
         return pd.Series(found, name=column).rename_axis("seed")
 
 
@@ -82,6 +102,21 @@ class Beyond:
 
 
 Selector = At | Best | Matched | Beyond
+
+
+def asks_for(selector: Selector, variant: str, groups: Collection[str]) -> bool:
+    """Whether a selector looks at the runs of a variant that is in these groups."""
+    match selector:
+        case At(name):
+            return variant == name
+        case Best(group, without):
+            return group in groups and variant not in without
+        case Matched(group, like):
+            return group in groups or variant == like
+        case Beyond(name, base):
+            return variant in (name, base)
+
+
 Form = Literal["difference", "log2 ratio"]
 
 
@@ -122,7 +157,7 @@ class Part:
             if set(first.index) != set(second.index):
                 raise NotRunError(f"{self.statistic}: seeds differ, {sorted(first.index)} and {sorted(second.index)}")
             effect = np.log2(first / second) if self.form == "log2 ratio" else first - second
-        if effect.isna().all():
+        if effect.isna().all() and not isinstance(self.second, Matched):
             raise NotRunError(f"{self.column} is not measured here")
         # Errors are differences from 1, and equal ones should differ by nothing.
         return (effect * self.scale).sort_index().round(12)
@@ -142,7 +177,14 @@ class Claim:
     also: tuple[Part, ...] = ()
     """Shown beside, with intervals; they decide nothing."""
     because: str = ""
-    """Why this statistic, and what it leaves open."""
+    """Why this statistic, and what it leaves open; also where it was revised after a look at results."""
+    of_those_run: bool = False
+    """Whether parts whose runs were not made are left out, as long as one is left; else the claim is."""
+
+    def asks_for(self, variant: str, groups: Collection[str]) -> bool:
+        """Whether the claim looks at the runs of a variant that is in these groups."""
+        selectors = (s for part in (*self.parts, *self.also) for s in (part.first, part.second) if s is not None)
+        return any(asks_for(selector, variant, groups) for selector in selectors)
 
 
 def _members(runs: pd.DataFrame, group: str) -> pd.DataFrame:

@@ -25,12 +25,17 @@ def evaluate(
     verdicts, statistics, differences = [], [], []
     for claim in claims:
         decided, beside = _on(claim.parts, experiment), _on(claim.also, experiment)
-        try:
-            results = [(part, *_compared(part, runs, experiment)) for part in decided]
-        except NotRunError:
-            continue
+        results = []
+        for part in decided:
+            try:
+                results.append((part, *_compared(part, runs, experiment)))
+            except NotRunError:
+                if not claim.of_those_run:
+                    results = []
+                    break
         if not results:
             continue
+        deciding = len(results)
         verdict, p = together([result for _, _, result in results])
         part, _, weakest = _weakest(results, verdict)
         verdicts.append(
@@ -42,11 +47,12 @@ def evaluate(
                 "reason_alone": weakest.reason,
                 "p": p,
                 "statistic": part.statistic,
-                **{k: getattr(weakest, k) for k in ("effect", "low", "high", "n", "agree", "seeds_needed")},
+                **{k: getattr(weakest, k) for k in ("effect", "low", "high", "sd", "n", "agree", "seeds_needed")},
                 "unit": unit_of(part, experiment),
                 "mark": part.mark,
                 "direction": part.direction,
-                "parts": len(results),
+                "parts": deciding,
+                "edge": "; ".join(dict.fromkeys(text for part, *_ in results for text in _edges(part, runs))),
             }
         )
         for part in beside:
@@ -59,12 +65,13 @@ def evaluate(
             statistics.append(
                 {
                     **shared,
-                    "deciding": place < len(decided),
+                    "deciding": place < deciding,
                     "column": part.column,
                     "first": label(part.first),
                     "second": "" if part.second is None else label(part.second),
                     "unit": unit_of(part, experiment),
                     "form": part.form,
+                    "edge": "; ".join(_edges(part, runs)),
                     **asdict(result),
                 }
             )
@@ -107,13 +114,20 @@ def _on(parts: Iterable[Part], experiment: Experiment) -> list[Part]:
 def _compared(part: Part, runs: pd.DataFrame, experiment: Experiment) -> tuple[pd.Series, Comparison]:
     effect = part.differences(runs)
     usable = effect[np.isfinite(effect)]
-    if not len(usable):
+    if not len(usable) and not isinstance(part.second, Matched):
         raise NotRunError(f"{part.statistic}: no seed has a value")
     result = compare(usable.to_numpy(), direction=part.direction, mark=part.mark, least=LEAST[experiment.kind])
     if len(usable) < len(effect):  # to leave out a run that failed would flatter the method that fails
-        reason = f"{len(effect) - len(usable)} of {len(effect)} seeds have no value"
+        what = "have nothing to compare with" if isinstance(part.second, Matched) else "have no value"
+        reason = f"{len(effect) - len(usable)} of {len(effect)} seeds {what}"
         result = replace(result, verdict="undecided", reason=reason)
     return effect, result
+
+
+def _edges(part: Part, runs: pd.DataFrame) -> list[str]:
+    """Best settings of a comparison that lie at the end of the range that was tried."""
+    selectors = [s for s in (part.first, part.second) if isinstance(s, Best)]
+    return [text for selector in selectors for text in selector.at_edge(runs)]
 
 
 def _weakest(results: list[tuple[Part, pd.Series, Comparison]], verdict: str) -> tuple[Part, pd.Series, Comparison]:

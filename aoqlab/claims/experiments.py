@@ -20,24 +20,29 @@ PUBLISHED_LR = 1e-3
 SHRINK_MINS = (1.0, 0.7, 0.5, 0.3, 0.2, 0.1)
 """How far the intervals shrink; 0.3 is published and is the variant "aoq", 1 is AOQ without its first stage."""
 BEYOND = 0.05
-"""Shows on the toy problem whether an optimum at the end of the range is one."""
+"""On the toy problem AOQ is tuned as far as this; whether a moderate amount is best is asked of ``SHRINK_MINS``."""
+NO_SHRINK = "aoq shrink_min=1"
 PERTURBATIONS = (0.002, 0.004, 0.008, 0.016, 0.032)
 """Noise on the weights of the control, in threshold intervals per step: a range around AOQ's own crossing rate."""
 STANDSTILL = 1e-12
 """A learning rate at which no weight moves: what the sweeping thresholds alone explore."""
 
-TOY_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 5e-2)
-TOY_STEPS = (0.3, 0.5, 1.0, None, 2.0, 2.8)
+TOY_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 5e-2, 0.1)
+TOY_STEPS = (0.3, 0.5, 0.7, 1.0, None, 2.0, 2.8)
 """LSQ's initial steps; ``None`` is its own rule. As many as AOQ has interval sizes, so both are tuned equally."""
+
+SHORT_LR = 1e-2
+"""Middle rate of networks that train for a few hundred steps, in which the published one hardly moves them."""
 
 LARGE_WITHOUT = ("noise *", "aoq * throughout", "aoq no dampening", "aoq held levels", "aoq shrink_min=0.[1257]")
 """Controls for which large networks have no time."""
 IMAGES_WITHOUT = (*LARGE_WITHOUT, "aoq coupled", "aoq frozen weights")
 """And the reduced images on a CPU."""
 
-NETWORK_RATES = (3e-4, 1e-3, 3e-3)
+RATES = (0.3, 1.0, 3.0)
+"""Learning rates of networks, as multiples of the middle one."""
 METHODS = ("lsq", "lsq+dampen", "lsq+freeze", "lsq+oscillate", "n2uq", "statsq", "aoq")
-"""All that are compared in accuracy, each at every rate of ``NETWORK_RATES``."""
+"""All that are compared in accuracy, each at every rate of ``RATES``."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def _toy(data: str, problem: RegressionProblem, seeds: int) -> Experiment:
         found[name] = Variant(name, config, frozenset(groups) | (old.groups if old else frozenset()))
 
     for lr in TOY_RATES:
-        for m in SHRINK_MINS:
+        for m in (*SHRINK_MINS, BEYOND):
             add(_name("aoq", lr, shrink_min=m), RunConfig("aoq", lr, schedule=ThreeStage(shrink_min=m)), "aoq grid")
         for s in TOY_STEPS:
             add(_name("lsq", lr, step=s), RunConfig("lsq", lr, step_init=s), "lsq grid", "others grid")
@@ -104,8 +109,7 @@ def _toy(data: str, problem: RegressionProblem, seeds: int) -> Experiment:
         add(_name("lsq", PUBLISHED_LR, step=s), found[_name("lsq", PUBLISHED_LR, step=s)].config, "lsq equal")  # type: ignore[arg-type]
     for name, schedule in _stage_variants().items():
         add(name, RunConfig("aoq", PUBLISHED_LR, schedule=schedule), *(["noise"] if name.startswith("noise") else []))
-    beyond = RunConfig("aoq", PUBLISHED_LR, schedule=ThreeStage(shrink_min=BEYOND))
-    add(_name("aoq", PUBLISHED_LR, shrink_min=BEYOND), beyond)
+    add(NO_SHRINK, found[NO_SHRINK].config, "noise")  # type: ignore[arg-type]
     add("aoq coupled", RunConfig("aoq", PUBLISHED_LR, coupled=True))
     add("aoq frozen weights", RunConfig("aoq", STANDSTILL))
     title = (
@@ -154,8 +158,8 @@ def _network(
         found[name] = Variant(name, config, frozenset(groups))
 
     for method in methods:
-        for factor in NETWORK_RATES:
-            lr = base.lr * factor / PUBLISHED_LR
+        for factor in RATES:
+            lr = base.lr * factor
             groups = ["aoq grid"] if method == "aoq" else ["others grid", f"{method} grid"]
             if lr == base.lr and method in ("aoq", "lsq"):
                 groups.append("shrink" if method == "aoq" else "lsq equal")
@@ -164,7 +168,8 @@ def _network(
     for m in SHRINK_MINS:
         name = _name("aoq", PUBLISHED_LR, shrink_min=m)
         if name not in found:
-            add(name, replace(base, method="aoq", method_options={"shrink_min": m}), "shrink")
+            groups = ["shrink", "noise"] if name == NO_SHRINK else ["shrink"]
+            add(name, replace(base, method="aoq", method_options={"shrink_min": m}), *groups)
     options: dict[str, dict[str, float | int | bool | str | None]] = {
         "aoq no dampening": {"dampening": 0.0},
         "aoq shrink throughout": {"shrink_until": 1.0},
@@ -183,36 +188,36 @@ def _network(
 
 def _digits_cnn() -> Experiment:
     base = TrainConfig(
-        arch="digits_cnn", data="digits", epochs=30, batch_size=128, lr=PUBLISHED_LR, start_epochs=20, eval_every=30
+        arch="digits_cnn", data="digits", epochs=20, batch_size=128, lr=SHORT_LR, start_epochs=20, eval_every=20
     )
     title = (
         "three-layer convolutional network on scikit-learn's digits (8x8, 1,347 training images), 2-bit weights and "
-        "activations, 30 epochs of batch 128"
+        "activations, 20 epochs of batch 128 (200 steps)"
     )
-    return _network("digits-cnn", title, 6, base)
+    return _network("digits-cnn", title, 8, base)
 
 
 def _digits_resnet() -> Experiment:
     base = TrainConfig(
-        arch="resnet20", data="digits", epochs=12, batch_size=64, lr=PUBLISHED_LR, start_epochs=20, eval_every=12
+        arch="resnet20", data="digits", epochs=10, batch_size=64, lr=SHORT_LR, start_epochs=20, eval_every=10
     )
     title = (
-        "ResNet-20 on scikit-learn's digits (8x8, 1,347 training images), 2-bit weights and activations, 12 epochs of "
-        "batch 64"
+        "ResNet-20 on scikit-learn's digits (8x8, 1,347 training images), 2-bit weights and activations, 10 epochs of "
+        "batch 64 (210 steps)"
     )
     return _network("digits-resnet20", title, 5, base)
 
 
 def _reduced_images(images: str) -> Experiment:
     base = TrainConfig(
-        arch="resnet20", data=images, epochs=10, batch_size=64, lr=PUBLISHED_LR, start_epochs=20, eval_every=10
+        arch="resnet20", data=images, epochs=10, batch_size=64, lr=SHORT_LR, start_epochs=20, eval_every=10
     )
     name = Path(images).name
     title = (
         f"ResNet-20 on {name} ({TRAIN_PER_CLASS} training and {TEST_PER_CLASS} test images a class), 2-bit weights and "
         "activations, 10 epochs of batch 64"
     )
-    return _network(f"{name}-resnet20", title, 5, base, methods=("lsq", "aoq"), without=IMAGES_WITHOUT)
+    return _network(f"{name}-resnet20", title, 5, base, methods=("lsq", "n2uq", "aoq"), without=IMAGES_WITHOUT)
 
 
 LARGER = 64

@@ -23,26 +23,29 @@ SLACK = 1e-9
 def over_layers(history: pd.DataFrame) -> pd.DataFrame:
     """A tracker's ``history_frame`` (a row per step and layer) with all layers together.
 
-    Columns ``step``, ``crossings_total`` (thresholds crossed per weight since the start) and the shares of
-    ``SHARES``, means over layers weighted by their number of weights.
+    Columns ``step``, ``crossings_total`` (thresholds crossed per weight since the start), ``oscillations_total``
+    (changes opposite to the weight's last one) and the shares of ``SHARES``, means over layers weighted by their number
+    of weights.
     """
     weights = history.groupby("step", sort=True)["weights"].sum()
-    frame = pd.DataFrame({"crossings_total": history.groupby("step")["crossings"].sum() / weights})
+    counts = history.groupby("step")[["crossings", "oscillations"]].sum()
+    frame = counts.div(weights, axis=0).add_suffix("_total")
     for share in SHARES:
         frame[share] = (history[share] * history["weights"]).groupby(history["step"]).sum() / weights
     return frame.reset_index()
 
 
 def normalised(frame: pd.DataFrame, total_steps: int) -> pd.DataFrame:
-    """What :func:`over_layers` made, with ``progress`` and the rate of ``crossings`` since the record before.
+    """What :func:`over_layers` made, with ``progress`` and the rates of ``crossings`` and ``oscillations``.
 
-    The rate is per weight and 1000 steps; it is missing at the first record. Columns ``level_interval`` and ``loss``
-    are kept where they are there.
+    Rates are per weight and 1000 steps since the record before; they are missing at the first record. Columns
+    ``level_interval`` and ``loss`` are kept where they are there.
     """
     steps = frame["step"].to_numpy(float)
     taken = np.diff(steps, prepend=np.nan)
-    rate = np.diff(frame["crossings_total"].to_numpy(float), prepend=np.nan) / taken * PER
-    columns = {"progress": steps / total_steps, "step": frame["step"].to_numpy(), "crossings": rate}
+    columns = {"progress": steps / total_steps, "step": frame["step"].to_numpy()}
+    for name in ("crossings", "oscillations"):
+        columns[name] = np.diff(frame[f"{name}_total"].to_numpy(float), prepend=np.nan) / taken * PER
     kept = [*SHARES, *(c for c in ("level_interval", "loss") if c in frame)]
     return pd.DataFrame({**columns, **{name: frame[name].to_numpy() for name in kept}})
 
@@ -51,6 +54,8 @@ def scalars(history: pd.DataFrame) -> dict[str, float]:
     """Numbers of one run from its :func:`normalised` history.
 
     * ``crossings_shrink``, ``_widen``, ``_dampen``: rate in the windows [0, 0.2], [0.2, 0.6], [0.6, 1] of progress;
+    * ``oscillations_shrink``, ``_dampen``: the same of changes opposite to a weight's last one, which thresholds that
+      sweep over weights at rest do not make;
     * ``oscillating``: mean oscillating share after the start; ``oscillating_calmed``: at the end minus at 0.6;
     * ``explored_after``: explored volume gained after 0.2;
     * ``widen_correlation``: Spearman's, of ``level_interval`` and the rate over the records of the middle window, NaN
@@ -60,7 +65,7 @@ def scalars(history: pd.DataFrame) -> dict[str, float]:
     progress = history["progress"].to_numpy()
     rate = history["crossings"].to_numpy()
 
-    def mean_rate(low: float, high: float) -> float:
+    def mean_rate(low: float, high: float, rate: np.ndarray = rate) -> float:
         inside = (progress > low + SLACK) & (progress <= high + SLACK)
         taken = np.diff(progress, prepend=0.0)[inside]
         return float((rate[inside] * taken).sum() / taken.sum()) if inside.any() else np.nan
@@ -74,6 +79,8 @@ def scalars(history: pd.DataFrame) -> dict[str, float]:
         "crossings_shrink": mean_rate(0.0, SHRUNK),
         "crossings_widen": mean_rate(SHRUNK, CALMED),
         "crossings_dampen": mean_rate(CALMED, 1.0),
+        "oscillations_shrink": mean_rate(0.0, SHRUNK, history["oscillations"].to_numpy()),
+        "oscillations_dampen": mean_rate(CALMED, 1.0, history["oscillations"].to_numpy()),
         "oscillating": float(history["oscillating_share"].to_numpy()[1:].mean()),
         "oscillating_calmed": at("oscillating_share", 1.0) - at("oscillating_share", CALMED),
         "explored_after": at("explored_volume", 1.0) - at("explored_volume", SHRUNK),

@@ -80,7 +80,8 @@ def run(
     rows, histories = [], []
     for p in plan:
         cell = {"variant": p.variant, "seed": p.config.seed}
-        rows.append({**cell, **{name: getattr(p.config, name) for name in SETTINGS}, **found[p.key].scalars})
+        settings = {name: getattr(p.config, name) for name in SETTINGS}
+        rows.append({**cell, **settings, **found[p.key].scalars, **found[p.key].origin})
         if len(found[p.key].history):
             histories.append(found[p.key].history.assign(**cell))
     return pd.DataFrame(rows), pd.concat(histories, ignore_index=True) if histories else pd.DataFrame()
@@ -116,7 +117,9 @@ def _plan(configs: Mapping[str, TrainConfig], seeds: Sequence[int], device: str)
 def _key(config: TrainConfig, data: Dataset) -> str:
     """The same wherever the images lie; others when they change."""
     plain = dataclasses.replace(config, root=None, data=Path(config.data).name)
-    return hashlib.sha256(f"{VERSION} {plain.digest()} {data.fingerprint}".encode()).hexdigest()[:16]
+    # "auto" is another precision on another device.
+    where = f"{config.device} {config.mixed_precision}"
+    return hashlib.sha256(f"{VERSION} {plain.digest()} {where} {data.fingerprint}".encode()).hexdigest()[:16]
 
 
 def begin_and_end(result: Result) -> dict[str, Any]:
@@ -147,7 +150,9 @@ def _measured(outcome: Outcome) -> Kept:
     total, per_epoch = result["steps"], result["steps"] // config.epochs
     tracker: Mapping[str, float] = result.get("tracker", {})
     steps = np.arange(config.epochs + 1) * per_epoch
-    untracked = pd.DataFrame({"step": steps}).reindex(columns=["step", "crossings_total", *measure.SHARES])
+    untracked = pd.DataFrame({"step": steps}).reindex(
+        columns=["step", "crossings_total", "oscillations_total", *measure.SHARES]
+    )
     frame = measure.over_layers(tables["history"]) if tracker else untracked
     intervals = _blocks(tables, config.epochs, per_epoch) if "intervals" in tables else pd.DataFrame()
     frame["level_interval"] = frame["step"].map(_growth(intervals, outcome.measured["intervals"], per_epoch))

@@ -10,13 +10,15 @@ import pandas as pd
 from .. import _readme
 from ..plots.verdicts import ROUNDING, VERDICTS, verdict_look
 from .claim import Claim
-from .experiments import BUDGETS
+from .experiments import BUDGETS, experiments
 from .registry import CLAIMS, FAMILIES
 from .report_page import html as html
 from .results import Results
 from .shown import data_sets, one_each
 from .statistics import MOST_SEEDS
 
+EDGE = "‡"
+"""After a verdict for which a best setting lies at the end of the range tried."""
 PART = "claims"
 """Of the README, see :mod:`aoqlab._readme`."""
 
@@ -28,6 +30,12 @@ def protocol(claim: Claim) -> str:
         where = {"toy": " (toy problems)", "network": " (networks)", None: ""}[part.on]
         side = "above" if part.direction > 0 else "below"
         lines.append(f"- Decides{where}: *{part.statistic}* lies {side} {part.mark:g} {part.unit}.")
+    for budget in BUDGETS:
+        needs = [
+            f"{sum(claim.asks_for(v.name, v.groups) for v in e.variants)} settings on {e.data}, {e.seeds} seeds"
+            for e in experiments(budget)
+        ]
+        lines.append(f"- Runs at budget {budget}: {'; '.join(needs)}.")
     if claim.also:
         lines.append(f"- Beside it, deciding nothing: {'; '.join(f'*{part.statistic}*' for part in claim.also)}.")
     return "\n".join(lines) + (f"\n\n{claim.because}" if claim.because else "")
@@ -82,6 +90,9 @@ def untried(results: Results) -> str:
     for data in data_sets(results):
         left = [f"`{claim}`" for claim in CLAIMS if claim not in set(shown.loc[shown["data"] == data, "claim"])]
         lines += [f"- On {data} without runs or measure: {', '.join(left)}."] if left else []
+    networks = [data for data in data_sets(results) if not data.startswith(("toy", "digits"))]
+    lines += ["- No images but handwritten digits: give a folder of them, `--images FOLDER`."] if not networks else []
+    lines.append("- Bits other than 2 were not tried.")
     lines += ["- Nothing here was trained on a GPU."] if (results.claims["device"] == "CPU").all() else []
     kinds = shown.drop_duplicates("data").set_index("data")["title"]
     lines.append(
@@ -116,7 +127,7 @@ def markdown_table(claims: pd.DataFrame) -> str:
     for row in one_each(claims).to_dict("records"):
         name = f"`{row['claim']}`" if row["claim"] in told else f"`{row['claim']}` {row['sentence']}"
         told.add(row["claim"])
-        word = f"{verdict_look(row['verdict']).symbol} {row['verdict']}"
+        word = f"{verdict_look(row['verdict']).symbol} {row['verdict']}{EDGE if row['edge'] else ''}"
         seeds = _seeds(row).replace(" seeds", "") if row["verdict"] == "undecided" else ""
         cells = [name, row["data"], _effect(row), f"{row['n']} ({row['agree']})", word, seeds]
         rows.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
@@ -132,7 +143,8 @@ def grid_table(claims: pd.DataFrame) -> str:
         cells = {}
         for row in rows.to_dict("records"):
             agree = f"{row['agree']}/{row['n']} seeds"
-            cells[row["data"]] = f"{verdict_look(row['verdict']).symbol} **{row['verdict']}** {_effect(row)}, {agree}"
+            verdict = f"{verdict_look(row['verdict']).symbol} **{row['verdict']}**{EDGE if row['edge'] else ''}"
+            cells[row["data"]] = f"{verdict} {_effect(row)}, {agree}"
         sentence = rows["sentence"].iloc[0].replace("|", "\\|")
         lines.append(f"| `{name}` {sentence} | " + " | ".join(cells.get(d, "not tried") for d in data) + " |")
     return "\n".join(lines)
@@ -151,7 +163,10 @@ def readme_text(results: Results) -> str:
 def _framed(results: Results, table: str) -> str:
     shown = one_each(results.claims)
     sets = "; ".join(f"*{row.data}* ({row.budget}, n = {_n(shown, row.data)}): {row.title}" for row in _per_data(shown))
-    return f"{_origin(shown)}\n\n{table}\n\nData (budget, seeds): {sets}."
+    at_edge = shown[shown["edge"] != ""]
+    edges = "; ".join(f"`{row.claim}` on {row.data}: {row.edge}" for row in at_edge.itertuples())
+    more = f"\n\n{EDGE} A best setting lies at the end of the range that was tried ({edges})." if edges else ""
+    return f"{_origin(shown)}\n\n{table}{more}\n\nData (budget, seeds): {sets}."
 
 
 def update_readme(results: Results, path: str | Path) -> Path:

@@ -43,7 +43,7 @@ class Results:
     history: pd.DataFrame
     """A row per run and record, of the variants in ``SHOWN``."""
     info: dict[str, Any]
-    """``<budget>/<data>`` -> versions, hardware, commit, seconds, seeds."""
+    """``<budget>/<data>`` -> where and by which code the runs were made and judged, seconds, seeds."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Made:
     runs: pd.DataFrame
     history: pd.DataFrame
     seconds: float
-    """Taken by this call: runs that were there already took none."""
+    """Taken by this call, on all cores: runs that were there already took none."""
     device: str
     """Name of the GPU, or CPU."""
 
@@ -89,8 +89,10 @@ def keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
             "seeds": experiment.seeds,
             "variants": len(experiment.variants),
             "seconds": round(own.seconds, 1),
+            "seconds_of_all_runs": round(float(own.runs["seconds"].sum()), 1),
             "device": own.device,
-            **here,
+            "made": {name: sorted(own.runs[name].dropna().unique()) for name in ("commit", "processor", "torch")},
+            "judged": here,
         }
     tables = {name: _joined(getattr(old, name, None), fresh[name], [c.id for c in claims]) for name in TABLES}
     alone = tables["claims"].drop(columns=["verdict", "reason", "p_holm", "family_size"], errors="ignore")
@@ -111,14 +113,18 @@ def _judged(made: Made, claims: list[Claim], here: dict[str, Any]) -> tuple[pd.D
             kind=experiment.kind,
             title=experiment.title,
             family=verdicts["claim"].map(families),
-            date=here["created"][:10],
-            processor=here["processor"],
+            date=str(made.runs["made"].dropna().max())[:10],
+            processor=_all(made.runs["processor"]),
             cores=here["cores"],
             device=made.device,
-            torch=here["versions"]["torch"],
-            commit=here["git"]["commit"],
+            torch=_all(made.runs["torch"]),
+            commit=_all(made.runs["commit"]),
         )
     return verdicts, statistics, differences
+
+
+def _all(values: pd.Series) -> str:
+    return " and ".join(sorted(values.dropna().unique()))
 
 
 def _joined(old: pd.DataFrame | None, fresh: list[pd.DataFrame], judged: list[str]) -> pd.DataFrame:

@@ -15,8 +15,8 @@ from tqdm.auto import tqdm
 from .. import paths
 from ..datasets.load import data_root
 from . import network_runs, toy_runs
-from .claim import At, Best, Beyond, Claim, Matched, Selector
-from .experiments import BUDGETS, Experiment, Variant, experiments
+from .claim import Claim
+from .experiments import BUDGETS, Experiment, experiments
 from .images import reduced
 from .registry import CLAIMS
 from .results import SHOWN, Made, Results, keep
@@ -83,21 +83,9 @@ def _narrowed(experiment: Experiment, claims: Iterable[Claim], seeds: int | None
     """Only the variants that these claims look at."""
     if seeds is not None and seeds < 1:
         raise ValueError(f"seeds must be at least 1, got {seeds}")
-    wanted = [s for c in claims for p in (*c.parts, *c.also) for s in (p.first, p.second) if s is not None]
-    variants = tuple(v for v in experiment.variants if any(_asks_for(s, v) for s in wanted))
+    wanted = list(claims)
+    variants = tuple(v for v in experiment.variants if any(c.asks_for(v.name, v.groups) for c in wanted))
     return replace(experiment, variants=variants, seeds=seeds or experiment.seeds)
-
-
-def _asks_for(selector: Selector, variant: Variant) -> bool:
-    match selector:
-        case At(name):
-            return variant.name == name
-        case Best(group, without):
-            return group in variant.groups and variant.name not in without
-        case Matched(group, like):
-            return group in variant.groups or variant.name == like
-        case Beyond(name, base):
-            return variant.name in (name, base)
 
 
 def _run(

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -145,19 +145,20 @@ def p_value(values: np.ndarray, mark: float = 0.0) -> float:
     return max(student, min(1.0, float(share)))
 
 
-def seeds_needed(effect: float, sd: float) -> float:
-    """Least n at which a paired two-sided t test at 5% has a power of 80%, were these the true effect and deviation.
+def seeds_needed(effect: float, sd: float, level: float = LEVEL) -> float:
+    """Least n at which a paired two-sided t test at this level has a power of 80%, were these the true effect and
+    deviation.
 
     Power: ``P(|T| > t_crit)``, T noncentral t with n - 1 degrees and noncentrality ``sqrt(n) |effect| / sd``. Above
     1000: inf. A first orientation: it takes the observed effect for the true one, and a verdict (which asks the
-    bootstrap too, and allows for the number of claims) needs more.
+    bootstrap too) needs more.
     """
     if effect == 0:
         return math.inf
     size = abs(effect) / max(sd, 1e-9 * abs(effect))
 
     def enough(n: int) -> bool:
-        shift, critical = math.sqrt(n) * size, special.stdtrit(n - 1, 1 - LEVEL / 2)
+        shift, critical = math.sqrt(n) * size, special.stdtrit(n - 1, 1 - level / 2)
         if shift > 40:  # the power is above 99% at any n, and the noncentral t loses its digits
             return True
         # P(T < -critical) as P(T > critical) of the mirrored T, for scipy's cdf is nan far out.
@@ -210,8 +211,10 @@ def holm(p: Iterable[float]) -> np.ndarray:
 def settle(table: pd.DataFrame) -> pd.DataFrame:
     """Verdicts that allow for the number of claims: ``table`` with ``p_holm``, ``verdict`` and ``reason``.
 
-    Columns ``verdict``, ``p`` and ``family`` are needed. A verdict stands if its p, adjusted over all rows of its
-    family, the undecided ones too, is below 0.05; else it becomes undecided, and ``reason`` says why.
+    Columns ``verdict``, ``p`` and ``family`` are needed; where ``effect``, ``mark``, ``sd`` and ``n`` are there too,
+    ``seeds_needed`` become those at the level of Holm's first step, 5% by the size of the family. A verdict stands if
+    its p, adjusted over all rows of its family, the undecided ones too, is below 0.05; else it becomes undecided, and
+    ``reason`` says why.
 
     Holm's guarantee is as good as the p far below 0.05. With 20 claims without an effect, any keeps a verdict in 1 to
     4% of experiments where differences are symmetric (as they are under equally distributed outcomes), but in 35%
@@ -226,7 +229,18 @@ def settle(table: pd.DataFrame) -> pd.DataFrame:
         falls & alone, "holds alone, not after Holm's correction for " + sizes.astype(str) + " claims"
     )
     reasons = reasons.mask(falls & ~alone, "a part holds alone, not after Bonferroni's correction for the parts")
-    return table.assign(p_holm=adjusted, verdict=table["verdict"].mask(falls, "undecided"), reason=reasons)
+    settled = table.assign(p_holm=adjusted, verdict=table["verdict"].mask(falls, "undecided"), reason=reasons)
+    if {"effect", "mark", "sd", "n"} <= set(table):
+        open_rows = zip(settled.to_dict("records"), sizes, strict=True)
+        settled["seeds_needed"] = [_seeds_to_settle(row, LEVEL / size) for row, size in open_rows]
+    return settled
+
+
+def _seeds_to_settle(row: Mapping[str, Any], level: float) -> float:
+    """NaN where the verdict is settled, or nothing is known of the spread; more than there are in any case."""
+    if row["verdict"] != "undecided" or not np.isfinite(row["sd"]):
+        return math.nan
+    return max(row["n"] + 1.0, seeds_needed(row["effect"] - row["mark"], row["sd"], level))
 
 
 def simulate(

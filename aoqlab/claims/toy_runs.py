@@ -63,7 +63,8 @@ def run(
     rows, histories = [], []
     for seed, keys in plan.items():
         for name, key in keys.items():
-            rows.append({"variant": name, "seed": seed, **configs[name].describe(), **found[key].scalars})
+            kept = found[key]
+            rows.append({"variant": name, "seed": seed, **configs[name].describe(), **kept.scalars, **kept.origin})
             histories.append(found[key].history.assign(variant=name, seed=seed))
     return pd.DataFrame(rows), pd.concat(histories, ignore_index=True) if histories else pd.DataFrame()
 
