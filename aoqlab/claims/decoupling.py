@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .claim import At, Claim, Part
 
 AOQ, LSQ, COUPLED = At("aoq"), At("lsq"), At("aoq coupled")
@@ -24,6 +26,15 @@ CLAIMS = (
         (
             _ratio("movement", "movement of the step size with its trend", LSQ, "LSQ"),
             _ratio("movement", "movement of the step size with its trend", COUPLED, "AOQ coupled"),
+            replace(
+                _ratio(
+                    "detrended_movement",
+                    "movement of the step size without its trend",
+                    At("lsq step=1"),
+                    "LSQ whose step begins at 1, as AOQ's interval does",
+                ),
+                on="toy",
+            ),
             Part("share of steps that reverse the last one, AOQ - LSQ", "reversal_rate", AOQ, LSQ, -1, "share"),
             Part(
                 "share of steps that reverse the last one, AOQ - AOQ coupled",

@@ -43,6 +43,7 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
         "error": "error",
         "crossings_rate": "thresholds crossed\n(per weight and 1000 steps)",
         "crossings_shrink": "thresholds crossed in the first fifth\n(per weight and 1000 steps)",
+        "oscillations_shrink": "crossings back in the first fifth\n(per weight and 1000 steps)",
         "overlap": "overlap of pre-trained weights per final level",
         "movement": "movement of the step size\n(share of itself, per 1000 steps)",
         "detrended_movement": "movement without trend\n(share of itself, per 1000 steps)",

@@ -10,6 +10,7 @@ from aoqlab.claims import CLAIMS
 from aoqlab.claims.claim import At, Best, Beyond, Claim, Matched, Part
 from aoqlab.claims.evaluate import evaluate, label, settle_all, unit_of
 from aoqlab.claims.experiments import Experiment
+from aoqlab.claims.statistics import seeds_needed
 from aoqlab.claims.units import ERROR
 
 TOY = Experiment("made up", "toy", "numbers", 10, ())
@@ -74,6 +75,45 @@ def test_too_few_seeds_and_seeds_without_a_value_decide_nothing(runs):
     assert (row["verdict_alone"], row["reason_alone"]) == ("undecided", "1 of 10 seeds have no value")
 
 
+def test_where_there_is_nothing_to_compare_with_nothing_is_decided(runs):
+    """The control has twice the rate of what it is matched with, on all seeds but one."""
+    rate = runs["variant"].map({"a": 1.0, "b": 2.0}).where((runs["variant"] != "b") | (runs["seed"] > 0), 0.5)
+    own = runs.assign(rate=rate, groups=runs["variant"].map({"a": "", "b": "noise"}))
+    more = own[own["variant"] == "b"].assign(variant="c", rate=4.0)
+    own = pd.concat([own, more], ignore_index=True)
+    part = dataclasses.replace(LESS, second=Matched("noise", "a", "rate"))
+    verdicts, _, differences = evaluate(TOY, own, [dataclasses.replace(CLAIM, parts=(part,))])
+    row = verdicts.iloc[0]
+    assert (row["verdict_alone"], row["n"]) == ("undecided", 1)
+    assert row["reason_alone"] == "9 of 10 seeds have nothing to compare with"
+    assert differences.loc[differences["statistic"] == part.statistic, "difference"].notna().sum() == 1
+    nothing = evaluate(TOY, own.assign(rate=own["variant"].map({"a": 1, "b": 2, "c": 3})), [CLAIM, dataclasses.replace(
+        CLAIM, id="matched", parts=(part,))])[0].set_index("claim")  # fmt: skip
+    assert nothing.loc["matched", "verdict_alone"] == "undecided"
+    assert settle_all(with_settings(nothing.reset_index()))["verdict"].tolist() == ["reproduced", "undecided"]
+
+
+def test_a_claim_may_be_decided_by_the_parts_that_were_run(runs):
+    missing = dataclasses.replace(LESS, statistic="error, a - c", second=At("c"))
+    claim = dataclasses.replace(CLAIM, parts=(missing, LESS), of_those_run=True)
+    verdicts, statistics, _ = evaluate(TOY, runs, [claim])
+    assert verdicts[["verdict_alone", "parts"]].to_numpy().tolist() == [["reproduced", 1]]
+    assert statistics["deciding"].tolist() == [True, False]
+    none = dataclasses.replace(claim, parts=(missing,))
+    assert evaluate(TOY, runs, [none])[0].empty
+
+
+def test_a_best_setting_at_the_end_of_the_range_is_marked(runs):
+    b, rates = runs[runs["variant"] == "b"], (0.1, 0.2, 0.3)
+    for best, edge in ((0.2, ""), (0.3, "b at lr 0.3")):
+        tried = [b.assign(variant=f"b{r}", groups="b grid", lr=r, error=b["error"] + abs(r - best)) for r in rates]
+        own = pd.concat([runs.assign(lr=9.0), *tried], ignore_index=True)
+        part = dataclasses.replace(LESS, second=Best("b grid"))
+        verdicts, statistics, _ = evaluate(TOY, own, [dataclasses.replace(CLAIM, parts=(part,))])
+        assert verdicts["edge"].tolist() == [edge]
+        assert statistics["edge"].tolist()[:1] == [edge]
+
+
 def test_claims_and_parts_without_runs_are_left_out(runs):
     other = dataclasses.replace(LESS, first=At("c"))
     missing = dataclasses.replace(CLAIM, id="missing", parts=(LESS, other))
@@ -97,6 +137,8 @@ def test_many_claims_make_each_harder(runs):
     assert settled["verdict"].iloc[0] == "undecided"
     assert "Holm" in settled["reason"].iloc[0]
     assert settled["family"].tolist() == ["stages"] * 10
+    row = settled.iloc[0]
+    assert row["seeds_needed"] == max(11, seeds_needed(row["effect"] - row["mark"], row["sd"], 0.05 / 10))
     apart = crowd.assign(budget=["quick"] + ["cpu"] * 9)
     assert settle_all(apart)["verdict"].iloc[0] == "reproduced"
 

@@ -25,6 +25,12 @@ def test_names_are_unique_and_seeds_enough_for_a_verdict(experiment):
     assert experiment.seeds >= LEAST[experiment.kind]
 
 
+def test_records_lie_where_stages_end(experiment):
+    """A record an epoch, and stages that end at 0.2 and 0.6 of the training."""
+    epochs = {v.config.epochs for v in experiment.variants if experiment.kind == "network"} - {None}
+    assert all(epoch % 5 == 0 for epoch in epochs)
+
+
 def test_variants_differ_in_more_than_their_name(experiment):
     configs = [str(v.config) for v in experiment.variants]
     assert len(set(configs)) == len(configs)

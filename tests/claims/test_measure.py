@@ -13,10 +13,11 @@ from aoqlab.training.intervals import summarise
 STATISTICS = ("movement", "detrended_movement", "reversal_rate", "lag1_correlation")
 
 
-def history(rates, *, oscillating=None, explored=None, interval=None):
-    """A normalised history with equally spaced records; the first has no rate."""
+def history(rates, *, oscillating=None, explored=None, interval=None, back=None):
+    """A normalised history with equally spaced records; the first has no rate. ``back``: half of the crossings."""
     n = len(rates)
     frame = pd.DataFrame({"progress": np.linspace(0, 1, n + 1), "crossings": [np.nan, *rates]})
+    frame["oscillations"] = frame["crossings"] / 2 if back is None else [np.nan, *back]
     frame["oscillating_share"] = np.zeros(n + 1) if oscillating is None else oscillating
     frame["explored_volume"] = np.zeros(n + 1) if explored is None else explored
     if interval is not None:
@@ -44,6 +45,12 @@ def tracked(shapes, steps, *, seed=0):
     return tracker.history_frame(), np.array(stored)
 
 
+def turns(codes):
+    """How often a weight's code changed in the direction opposite to its last change."""
+    moves = [step for step in np.diff(codes) if step]
+    return sum(a * b < 0 for a, b in itertools.pairwise(moves))
+
+
 def test_layers_together_are_one_layer_with_all_weights():
     """Brute force on the stored codes of layers of different size."""
     frame, codes = tracked({"small": (3,), "large": (5, 8)}, 20)
@@ -55,6 +62,7 @@ def test_layers_together_are_one_layer_with_all_weights():
         crossed = np.abs(np.diff(until, axis=0)).sum(0)
         expected = {
             "crossings_total": crossed.mean(),
+            "oscillations_total": np.mean([turns(weight) for weight in until.T]),
             "changed_share": (crossed > 0).mean(),
             "hamming_share": (until[-1] != until[0]).mean(),
             "explored_volume": np.log2(visited).sum() / (43 * 2),
@@ -64,7 +72,7 @@ def test_layers_together_are_one_layer_with_all_weights():
 
 def test_oscillating_weights_are_counted_over_all_layers():
     frame = pd.DataFrame({"step": [0, 0], "weights": [1, 3], "crossings": [2, 2], "oscillating_share": [1.0, 0.2]})
-    frame = frame.assign(explored_volume=0.0, hamming_share=0.0, changed_share=0.0)
+    frame = frame.assign(oscillations=1, explored_volume=0.0, hamming_share=0.0, changed_share=0.0)
     assert over_layers(frame)["oscillating_share"].tolist() == [pytest.approx((1 + 3 * 0.2) / 4)]
     assert over_layers(frame)["crossings_total"].tolist() == [1.0]
 
@@ -79,10 +87,11 @@ def test_the_rate_is_that_of_the_stored_codes():
 
 
 def test_rates_of_unequal_records_are_per_step():
-    frame = pd.DataFrame({"step": [0, 10, 12], "crossings_total": [0.0, 0.1, 0.2]})
+    frame = pd.DataFrame({"step": [0, 10, 12], "crossings_total": [0.0, 0.1, 0.2], "oscillations_total": [0, 0, 0.1]})
     frame = frame.assign(oscillating_share=0.0, explored_volume=0.0, hamming_share=0.0, changed_share=0.0)
     found = normalised(frame.assign(loss=3.0, level_interval=1.0, other=5.0), 12)
     assert found["crossings"][1:].tolist() == pytest.approx([10, 50])
+    assert found["oscillations"][1:].tolist() == pytest.approx([0, 50])
     assert {"loss", "level_interval"} <= set(found)
     assert "other" not in found
     assert not {"loss", "level_interval"} & set(normalised(frame, 12))
@@ -92,7 +101,9 @@ def test_rates_of_unequal_records_are_per_step():
 
 
 def test_the_windows_are_those_of_the_stages():
-    found = scalars(history([8, 6, 1, 2, 3, 6, 0, 0, 5, 7]))
+    found = scalars(history([8, 6, 1, 2, 3, 6, 0, 0, 5, 7], back=[1, 2, 9, 9, 9, 9, 0, 0, 1, 3]))
+    assert found["oscillations_shrink"] == pytest.approx(1.5)
+    assert found["oscillations_dampen"] == pytest.approx(1)
     assert found["crossings_shrink"] == pytest.approx(7)
     assert found["crossings_widen"] == pytest.approx(3)
     assert found["crossings_dampen"] == pytest.approx(3)

@@ -51,6 +51,9 @@ def made(tmp_path_factory):
     return folder, runs.set_index("variant"), history
 
 
+WHEN = ["seconds", "made"]
+
+
 def same(a, b):
     for first, second in zip(a, b, strict=True):
         pd.testing.assert_frame_equal(first, second, check_exact=True)
@@ -152,7 +155,7 @@ def test_a_damaged_run_is_made_again_the_same(made, trained, suffix, keep):
     assert damaged
     runs, history = network_runs.run(config, [0], folder=folder, jobs=1)
     assert trained == [("aoq", 0)]
-    same((runs.drop(columns="seconds"), history), (before[0].drop(columns="seconds"), before[1]))
+    same((runs.drop(columns=WHEN), history), (before[0].drop(columns=WHEN), before[1]))
 
 
 def test_variants_of_the_same_settings_share_a_run(trained, tmp_path):
@@ -194,8 +197,8 @@ def test_what_is_done_is_kept_when_a_later_run_fails(monkeypatch, tmp_path):
 def test_results_do_not_depend_on_the_number_of_jobs(made, tmp_path):
     _, runs, history = made
     found, course = network_runs.run({"aoq": CONFIGS["aoq"]}, [0], folder=tmp_path, jobs=2)
-    other = found.set_index("variant").drop(columns="seconds")
-    same((other, course), (runs.loc[["aoq"]].drop(columns="seconds"), history[history["variant"] == "aoq"]))
+    other = found.set_index("variant").drop(columns=WHEN)
+    same((other, course), (runs.loc[["aoq"]].drop(columns=WHEN), history[history["variant"] == "aoq"]))
 
 
 def test_other_images_and_another_version_are_other_runs(made, monkeypatch):

@@ -26,6 +26,9 @@ def root(monkeypatch, tmp_path):
     return tmp_path
 
 
+RATIO = "oscillation-is-not-exploration"  # divides by crossings, of which a tiny run may have none
+
+
 @pytest.fixture
 def trained(monkeypatch):
     """The seeds that are really trained."""
@@ -49,13 +52,14 @@ def test_everything_is_kept_and_read_back(root):
     assert {"local-search", "dampening-helps", "decoupling-stabilises"} <= set(found.index)
     assert "oscillation-not-noise" not in found.index  # its runs are no part of this budget
     assert set(found["verdict"]) <= {"reproduced", "not reproduced", "undecided"}
-    assert (found["n"] == 10).all()
+    assert (found.drop(RATIO)["n"] == 10).all()
     assert found.loc["local-search", "family"] == "exploration"
     assert found["date"].notna().all()
     info = results.info["quick/tiny"]
     assert info["seeds"] == 10
-    assert info["versions"]["torch"]
-    assert info["processor"]
+    assert info["judged"]["versions"]["torch"]
+    assert all(len(info["made"][name]) == 1 for name in ("commit", "processor", "torch"))
+    assert (results.runs.loc[results.runs["variant"] != "lossless", "made"] >= "2026").all()
     assert len(results.runs) == 6 * 10 + 10  # the lossless solution of every seed beside
 
 
@@ -64,7 +68,7 @@ def test_statistics_are_those_of_the_runs():
     runs = results.runs.pivot(index="seed", columns="variant", values="explored_volume")
     expected = runs["aoq"] - runs["lsq"]
     own = results.differences[results.differences["claim"] == "local-search"]
-    own = own[own["statistic"].str.startswith("explored volume, AOQ - LSQ, published")]
+    own = own[own["statistic"].str.startswith("explored volume, AOQ - LSQ, at the middle")]
     np.testing.assert_allclose(own.set_index("seed")["difference"], expected)
     row = results.claims[results.claims["claim"] == "local-search"].iloc[0]
     assert row["effect"] == pytest.approx(expected.mean())
@@ -79,7 +83,7 @@ def test_a_second_call_trains_nothing_and_one_more_seed_only_that_seed(trained):
     pd.testing.assert_frame_equal(again.claims, first.claims)
     more = claims.reproduce(seeds=11, quiet=True)
     assert trained == [10]
-    assert (more.claims["n"] == 11).all()
+    assert (more.claims.set_index("claim").drop(RATIO)["n"] == 11).all()
 
 
 def test_an_interrupted_call_goes_on(trained, monkeypatch):

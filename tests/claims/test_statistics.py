@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from aoqlab.claims import CLAIMS
 from aoqlab.claims.statistics import (
     Comparison,
     compare,
@@ -161,6 +162,12 @@ def test_missing_differences_are_counted():
 def test_seeds_needed_are_those_of_the_tables_of_power():
     # Two-sided paired t test, level 5%, power 80%: G*Power 3.1 gives 199, 34, 15, 10, 5.
     assert [seeds_needed(d, 1.0) for d in (0.2, 0.5, 0.8, 1.0, 2.0)] == [199, 34, 15, 10, 5]
+    assert [seeds_needed(d, 1.0, 0.01) for d in (0.5, 0.8, 1.0)] == [51, 22, 16]
+
+
+def test_the_power_after_correction_that_readme_tells():
+    level = 0.05 / len(CLAIMS)
+    assert [seeds_needed(effect, 1.0, level) for effect in (1.6, 2.0, 3.6)] == [10, 8, 5]
 
 
 def test_seeds_needed_give_the_power_in_simulated_experiments():
