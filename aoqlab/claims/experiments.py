@@ -210,12 +210,12 @@ def _digits_resnet() -> Experiment:
 
 def _reduced_images(images: str) -> Experiment:
     base = TrainConfig(
-        arch="resnet20", data=images, epochs=10, batch_size=64, lr=SHORT_LR, start_epochs=20, eval_every=10
+        arch="resnet20", data=images, epochs=5, batch_size=64, lr=SHORT_LR, start_epochs=20, eval_every=5
     )
     name = Path(images).name
     title = (
         f"ResNet-20 on {name} ({TRAIN_PER_CLASS} training and {TEST_PER_CLASS} test images a class), 2-bit weights and "
-        "activations, 10 epochs of batch 64"
+        "activations, 5 epochs of batch 64"
     )
     return _network(f"{name}-resnet20", title, 5, base, methods=("lsq", "n2uq", "aoq"), without=IMAGES_WITHOUT)
 
