@@ -46,8 +46,10 @@ function mount(el, model) {
     value: (name) => (specs[name].kind === "slider" ? specs[name].values[ui.state[name]] : ui.state[name]),
     // Changes made by the explorer itself.
     set(changes) { Object.assign(ui.state, changes); show(); ui.redraw(); },
+    show,
     enable(name, yes, why = "") {
-      if (inputs[name].disabled === yes) inputs[name].disabled = !yes;
+      for (const node of [inputs[name], ...rows[name].querySelectorAll("button")]) if (node.disabled === yes) node.disabled = !yes;
+      if (!yes) for (const player of players) if (player.name === name && player.running()) player.stop();
       rows[name].classList.toggle("off", !yes);
       if (rows[name].title !== why) rows[name].title = yes ? "" : why;
     },
@@ -154,7 +156,7 @@ function mount(el, model) {
     still.addEventListener("change", calm);
     leave.push(() => { clearInterval(timer); still.removeEventListener("change", calm); });
     play.hidden = still.matches;
-    players.push({ running });
+    players.push({ name: spec.name, running, stop });
     return make("span", { className: "buttons" }, play, step);
   }
 

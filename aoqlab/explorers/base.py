@@ -38,10 +38,10 @@ An explorer is one Python file and one JavaScript file beside it::
 
 ``ui``: ``state``, ``data``, ``theme`` (colours), ``value(name)``, ``set({name: value})``, ``enable(name, yes, why)``,
 ``controls`` (rows by name, to show or hide), ``panel({title, height, grow})``, ``readouts([{label, value, note}])``,
-``say(sentence)``, ``note(sentence)``, ``ask(kind, payload)`` (a promise; rejected with a sentence), ``redraw()``. A
-panel has ``axes({x, y, xlabel, ylabel, ...})`` (``line``, ``stairs``, ``area``, ``dots``, ``heat``, ...; see
-``plot.js``), ``canvas``, ``describe(text)`` and ``onpoint(function(x, y))``. Arrays travel as bytes
-(:func:`packed`); ``floats(data.name)`` reads them.
+``show()`` (after a change of ``state`` within ``draw``), ``say(sentence)``, ``note(sentence)``, ``ask(kind, payload)``
+(a promise; rejected with a sentence), ``redraw()``. A panel has ``axes({x, y, xlabel, ylabel, ...})`` (``line``,
+``stairs``, ``area``, ``dots``, ``heat``, ...; see ``plot.js``), ``canvas``, ``describe(text)`` and
+``onpoint(function(x, y))``. Arrays travel as bytes (:func:`packed`); ``floats(data.name)`` reads them.
 
 No script is bundled: ``words.js``, ``plot.js``, ``base.js``, ``hosts.js`` and the explorer's own are put one after the
 other, live (anywidget) and in exported pages alike. Sliders stand at whole numbers, the index of a stop: browsers
@@ -135,7 +135,16 @@ class Explorer(anywidget.AnyWidget):
         unknown = [name for name in values if name not in self.controls]
         if unknown:
             raise ValueError(f"there is no control {unknown[0]!r}; there are {', '.join(self.controls)}")
-        self.state = dict(self.state) | {name: self.controls[name].meant(value) for name, value in values.items()}
+        places = {name: self.controls[name].meant(value) for name, value in values.items()}
+        self.state = {**self.state, **self.implied(places), **places}
+
+    def implied(self, places: Mapping[str, Any]) -> dict[str, Any]:
+        """Where other controls go when :meth:`set` moves some to ``places``, as they do under a person's hand."""
+        return {}
+
+    def settled(self, state: dict[str, Any]) -> dict[str, Any]:
+        """A state in which no control contradicts another; what the explorer's script makes of it, too."""
+        return state
 
     @traitlets.validate("state")
     def _checked_state(self, proposal: Any) -> dict[str, Any]:
@@ -147,7 +156,7 @@ class Explorer(anywidget.AnyWidget):
         if missing:
             raise ValueError(f"the state lacks {', '.join(missing)}")
         own = {name: control.checked(state[name]) for name, control in self.controls.items()}
-        return own | {name: state.get(name, value) for name, value in self.extra.items()}
+        return self.settled(own | {name: state.get(name, value) for name, value in self.extra.items()})
 
     def answer_export(self, state: Mapping[str, Any], name: str, replace: bool = False) -> dict[str, Any]:
         """Save the picture of ``state`` as ``name``; a name that is taken is refused, with a free one, or replaced."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+_NUMBERS = (int, float, np.number)
+
 
 @dataclass(frozen=True)
 class Slider:
@@ -46,12 +48,13 @@ class Slider:
         return value
 
     def meant(self, value: Any) -> int:
-        """The index of a stop's value; of numbers, of the nearest one."""
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            distances = [abs(float(stop) - value) for stop in self.values]
-            return int(np.argmin(distances))
+        """The index of a stop's value; of numbers, of the nearest one. Stops that are no numbers also go by index."""
+        if isinstance(value, _NUMBERS) and not isinstance(value, bool):
+            if all(isinstance(stop, _NUMBERS) for stop in self.values):
+                return int(np.argmin([abs(float(stop) - float(value)) for stop in self.values]))
+            return self.checked(value)
         if value not in self.values:
-            raise ValueError(f"{self.name} has the stops {list(self.values)}, got {value!r}")
+            raise ValueError(f"{self.name} has the stops {[self.shown(stop) for stop in self.values]}, got {value!r}")
         return list(self.values).index(value)
 
 

@@ -61,9 +61,10 @@ class Course:
 
     What the tracker records lies at its last record of an epoch (``steps``, in optimizer steps): ``shares`` of weights
     per level; ``oscillating``, the share with a frequency above the tracker's limit; ``rate``, crossings per weight and
-    step since the record of the epoch before; ``crossed``, crossings per weight so far. ``intervals``: step sizes.
-    Unknown numbers are NaN. ``transitions``: codes left and reached, summed over training up to the epoch
-    ``transitions_until``, where a table or a checkpoint keeps them.
+    optimizer step since the record of the epoch before; ``crossed``, crossings per weight so far. Codes were looked at
+    every ``every`` optimizer steps, and no crossing in between was seen. ``intervals``: step sizes. Unknown numbers are
+    NaN. ``transitions``: codes left and reached, summed over training up to the epoch ``transitions_until``, where a
+    table or a checkpoint keeps them.
     """
 
     layers: list[str]
@@ -78,6 +79,7 @@ class Course:
     stages: list[tuple[int, int, str]]
     transitions: Floats | None  # (L, n, n): layer, from, to
     transitions_until: float
+    every: int = 1
 
     @property
     def epochs(self) -> int:
@@ -98,6 +100,7 @@ class Course:
             "steps": self.steps.tolist(),
             "stages": self.stages,
             "until": self.transitions_until,
+            "every": self.every,
         }
 
 
@@ -161,13 +164,14 @@ def course_of(source: Source) -> Course:
         steps=when[at],
         shares=_shares(source.table("levels"), layers, records[at], source.bits),
         oscillating=oscillating,
-        rate=_rate(crossings, records[at]),
+        rate=_rate(crossings, when[at]),
         crossed=crossings,
         intervals=_intervals(source.table("intervals"), layers, len(metrics)),
         accuracy=np.concatenate([[np.nan], metrics["test_accuracy"].to_numpy(np.float64)]),
         stages=_stages(metrics),
         transitions=transitions,
         transitions_until=until,
+        every=source.track_every,
     )
 
 
@@ -179,14 +183,14 @@ def _with_sum(values: Floats) -> Floats:
     return np.concatenate([values.sum(0, keepdims=True), values])
 
 
-def _rate(crossed: Floats, records: NDArray[np.int64]) -> Floats:
-    """Crossings per weight and tracked step since the last earlier record; NaN where there is none."""
+def _rate(crossed: Floats, steps: NDArray[np.int64]) -> Floats:
+    """Crossings per weight and optimizer step since the last earlier record; NaN where there is none."""
     rate = np.full_like(crossed, np.nan)
-    for epoch in range(1, len(records)):
-        earlier = np.flatnonzero(records[:epoch] < records[epoch])
+    for epoch in range(1, len(steps)):
+        earlier = np.flatnonzero(steps[:epoch] < steps[epoch])
         if len(earlier):
             before = earlier[-1]
-            rate[:, epoch] = (crossed[:, epoch] - crossed[:, before]) / (records[epoch] - records[before])
+            rate[:, epoch] = (crossed[:, epoch] - crossed[:, before]) / (steps[epoch] - steps[before])
     return rate
 
 

@@ -16,6 +16,7 @@ function exporter(ui, propose, model) {
   if (!model.alive()) { box.hidden = true; return box; }
   async function write(chosen, replace) {
     save.disabled = true;
+    for (const link of status.querySelectorAll("a")) URL.revokeObjectURL(link.href);
     status.replaceChildren("saving …");
     try {
       const answer = await ui.ask("export", { name: chosen, replace });
@@ -95,7 +96,7 @@ function asleep(payload) {
   const alive = () => document.querySelector(`[data-aoq-live="${payload._page}"]`) !== null;
   let leave = null, waited = 0;
   const look = () => {
-    if (!el.isConnected && waited > 0) return clearInterval(timer);
+    if (!el.isConnected && waited > 0) { leave?.(); return clearInterval(timer); }
     waited += 1;
     if (alive()) { leave?.(); leave = null; } else if (!leave && (!notebook || waited > WAIT)) {
       // What stands where the live one would be: "Error displaying widget: model not found".

@@ -35,9 +35,9 @@ def steps_of(quantizer: Uniform) -> tuple[Tensor, Tensor]:
 
 
 def exact_numbers(quantizer: Uniform, parts: Iterable[Tensor], near: float, move: float) -> Steps[dict[str, Any]]:
-    """Squared error, SQNR, entropy, share near a threshold, expected crossings, occupancy; see ``Intervals.readouts``.
+    """Squared error, mean square, SQNR, entropy, share near a threshold, expected crossings, occupancy.
 
-    ``near`` and ``move`` in units of the weights.
+    See ``Intervals.readouts``. ``near`` and ``move`` in units of the weights.
     """
     cuts, levels = quantizer.thresholds().double(), quantizer.levels().double()
     step = steps_of(quantizer)[0]
@@ -57,6 +57,7 @@ def exact_numbers(quantizer: Uniform, parts: Iterable[Tensor], near: float, move
     shares = counts.double() / size
     return {
         "mse": squares / size,
+        "power": power / size,
         "sqnr": 10 * math.log10(power / squares) if squares > 0 and power > 0 else None,
         "entropy": float(torch.special.entr(shares).sum()) / math.log(2),
         "near": close / size,

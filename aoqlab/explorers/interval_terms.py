@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import Any
 
 from ..grids import MAX_BITS, MIN_BITS, UniformGrid
 from ..schedule import ThreeStage
-from .layers import Layer
+from .layers import Layer, Learned
 from .summary import Summary
 
 QUANTIZERS = {"aoq-mid-rise": "AOQ, mid-rise", "aoq-mid-tread": "AOQ, mid-tread", "lsq": "LSQ", "statsq": "StatsQ"}
@@ -27,6 +28,11 @@ PULL = 0.8
 def unit_of(summary: Summary) -> float:
     """What the sliders count in: sigma, or where all weights are equal their size, or 1."""
     return summary.sigma or summary.mean_size or 1.0
+
+
+def unit_name(summary: Summary) -> str:
+    """What that unit is called: "σ" or "|w|"; empty where it is that of the weights."""
+    return "σ" if summary.sigma else "|w|" if summary.mean_size else ""
 
 
 def view_of(summary: Summary) -> float:
@@ -85,6 +91,11 @@ def moment_text(moment: dict[str, Any] | None) -> str:
     return "not begun" if moment is None else f"{moment['progress']:.0%} {moment['stage']}"
 
 
+def nearest(ratio: float) -> int:
+    """The stop of an interval's slider that is nearest, by the logarithm."""
+    return min(range(len(RATIOS)), key=lambda i: abs(math.log(max(RATIOS[i], 1e-9) / max(ratio, 1e-9))))
+
+
 def ratio_text(ratio: float) -> str:
     """An interval in sigmas."""
     return f"{ratio:.3g} σ" if ratio < 0.1 else f"{ratio:.3f} σ"
@@ -92,8 +103,20 @@ def ratio_text(ratio: float) -> str:
 
 def described(layer: Layer) -> dict[str, Any]:
     """Of a layer: its size, and where training left its quantizer."""
-    learned = layer.learned and asdict(layer.learned)
+    learned = layer.learned and asdict(layer.learned) | {"remark": remark_of(layer.learned)}
     return {"shape": " × ".join(map(str, layer.weights.shape)), "size": layer.weights.numel(), "learned": learned}
+
+
+def remark_of(learned: Learned) -> str:
+    """What else there is to know about intervals as training left them; empty where nothing is."""
+    said = []
+    if learned.per_channel:
+        said.append("The trained intervals are means over channels, which have one each.")
+    unsaid = [f"which quantizer they are of ({' or '.join(QUANTIZERS[kind] for kind in learned.kinds)})"]
+    unsaid = unsaid * (len(learned.kinds) > 1) + ["for how many bits"] * (learned.bits is None)
+    if unsaid:
+        said.append(f"The file with the trained intervals does not say {' and '.join(unsaid)}.")
+    return " ".join(said)
 
 
 def sentence_of(summary: Summary) -> str:
@@ -103,8 +126,9 @@ def sentence_of(summary: Summary) -> str:
         said.append(
             f"{summary.left_out:,} of {summary.left_out + summary.size:,} weights are NaN or infinite and left out."
         )
+    counts_in = "the sliders count in their size instead" if summary.mean_size else "the sliders count in units of w"
     if summary.size == 1:
-        said.append("There is one weight, so σ is 0: the sliders count in its size instead.")
+        said.append(f"There is one weight, so σ is 0: {counts_in.replace('their', 'its')}.")
     elif not summary.sigma:
-        said.append(f"All {summary.size:,} weights are equal, so σ is 0: the sliders count in their size instead.")
+        said.append(f"All {summary.size:,} weights are equal, so σ is 0: {counts_in}.")
     return " ".join(said)

@@ -3,7 +3,7 @@
 const sizeText = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 
 function explore(ui) {
-  const { data, specs } = ui, summaries = {}, loading = {};
+  const { data, specs } = ui, summaries = {}, loading = {}, failed = new Map();
   const histogram = ui.panel({ title: "weights by level; thresholds dashed, levels ▼", height: 250, grow: 1.3 });
   const stairs = ui.panel({ title: "quantizer; dashed: for its gradient", height: 250 });
   const bars = ui.panel({ title: "share of the weights on every level", height: 250 });
@@ -21,27 +21,32 @@ function explore(ui) {
   }
 
   async function load(layer) {
-    if (summaries[layer] || loading[layer]) return;
+    if (summaries[layer] || loading[layer] || failed.has(layer)) return;
     loading[layer] = true;
+    let sentence = "";
     try {
       const message = data.summaries[layer] ?? (await ui.ask("layer", { layer }));
-      const { unit, view, starts, sentence } = message;
-      summaries[layer] = message.size ? Object.assign(await unpacked(message), { unit, view, starts, sentence }) : message;
-      ui.say(message.sentence ?? "");
-    } catch (error) { ui.say(`Layer ${layer}: ${error.message}`); }
+      const { unit, unitName, view, starts } = message;
+      summaries[layer] = message.size ? Object.assign(await unpacked(message), { unit, unitName, view, starts }) : message;
+      sentence = summaries[layer].sentence = message.sentence ?? "";
+    } catch (error) {
+      failed.set(layer, ui.alive()); // asking at every frame would never end
+      sentence = `Layer ${layer}: ${error.message}`;
+    }
     delete loading[layer];
-    settle(ui.state);
-    ui.set({});
+    if (ui.state.layer === layer) ui.say(sentence);
+    ui.redraw();
   }
 
   // s_th and s_le before shrinking, in units of the weights: from the sliders, or kept beside them.
   function intervals(state, summary) {
     const own = data.quantizers[state.quantizer], learned = data.layers[state.layer].learned;
+    const pair = (th, le) => [th, own.decoupled ? le : th];
     if (own.slides && state.start === "learned" && learned)
-      return [learned.threshold_interval * learned.shrink, learned.level_interval * learned.shrink];
+      return pair(learned.threshold_interval * learned.shrink, learned.level_interval * learned.shrink);
     if (!own.slides || state.start !== "free") return Array(2).fill(summary.starts[state.quantizer][state.bits]);
     const th = ui.value("th") * summary.unit;
-    return [th, own.decoupled && !state.locked ? ui.value("le") * summary.unit : th];
+    return pair(th, state.locked ? th : ui.value("le") * summary.unit);
   }
 
   function gridOf(state, summary) {
@@ -58,10 +63,17 @@ function explore(ui) {
     return { n, bits, alpha, th, le, cut, pull, moment, own, thresholds, centres, levels: at(step(le), own.levelOffset, low, n) };
   }
 
+  // Trained intervals belong to the trained quantizer alone; a file may not say all about it.
+  const fits = (state, learned) => learned?.kinds.includes(state.quantizer) && [null, specs.bits.values[state.bits]].includes(learned.bits);
+  function takeOver(state, { kinds, bits }) {
+    if (!kinds.includes(state.quantizer)) state.quantizer = kinds[0];
+    if (bits !== null) state.bits = specs.bits.values.indexOf(bits);
+  }
+
   // Sliders stand at the stops nearest to what holds, and what cannot be moved is switched off with the reason.
   function settle(state) {
+    if (state.start === "learned" && !fits(state, data.layers[state.layer].learned)) state.start = "own";
     const own = data.quantizers[state.quantizer], summary = summaries[state.layer];
-    if (state.start === "learned" && !data.layers[state.layer].learned) state.start = "own";
     if (summary?.size) {
       const [th, le] = intervals(state, summary);
       if (state.start !== "free" || !own.slides) Object.assign(state, { th: nearest("th", th / summary.unit), le: nearest("le", le / summary.unit) });
@@ -90,13 +102,28 @@ function explore(ui) {
     if (name === "locked" && state.locked) { state.le = state.th; if (state.start === "learned") state.start = "free"; }
     if (name === "alpha") state.moment = 0;
     if (name === "moment" && !state.moment) state.alpha = specs.alpha.values.length - 1; // training has not begun
-    if (name === "start" && state.start === "learned" && !data.layers[state.layer].learned) ui.say(`No finite intervals were trained with ${state.layer}.`);
-    else if (name === "layer") { ui.say(summaries[state.layer]?.sentence ?? ""); load(state.layer); }
+    const { learned } = data.layers[state.layer];
+    if ((name === "start" || name === "layer") && state.start === "learned" && learned) takeOver(state, learned);
+    if (name === "start" && state.start === "learned" && !learned) ui.say(`No finite intervals were trained with ${state.layer}.`);
+    else if (name === "layer") {
+      failed.delete(state.layer);
+      ui.say(summaries[state.layer]?.sentence ?? "");
+      load(state.layer);
+    }
     if (name === "start" && state.start !== "free") state.locked = false;
     settle(state);
   }
 
   function draw(state) {
+    // What could not come is asked for again when a kernel has come back, or the layer is chosen again.
+    if (failed.has(state.layer)) {
+      if (!ui.alive()) failed.set(state.layer, false);
+      else if (!failed.get(state.layer)) failed.delete(state.layer);
+    }
+    // Python or another view may have changed the state, too.
+    const before = JSON.stringify(state);
+    settle(state);
+    if (before !== JSON.stringify(state)) ui.show();
     exact = exact?.key === JSON.stringify(state) ? exact : null;
     const summary = summaries[state.layer];
     if (!summary) load(state.layer);
@@ -104,8 +131,11 @@ function explore(ui) {
     const grid = gridOf(state, summary), colors = colorsOf(grid.n), view = summary.view;
     const near = ui.value("near") * grid.cut, move = ui.value("move") * summary.unit;
     const found = readoutsOf(summary, grid, { pull: grid.pull, near, move });
-    ui.beside("th", `${number(grid.th / summary.unit)} σ`);
-    ui.beside("le", `${number(grid.le / summary.unit)} σ`);
+    nameUnit(summary.unitName);
+    const counted = (value) => `${value} ${summary.unitName}`.trim();
+    ui.beside("th", counted(number(grid.th / summary.unit)));
+    ui.beside("le", counted(number(grid.le / summary.unit)));
+    ui.beside("move", counted(ui.value("move")));
     ui.beside("alpha", grid.alpha.toFixed(2));
     drawHistogram(state, summary, grid, colors, view);
     drawStairs(grid, colors, view);
@@ -114,16 +144,26 @@ function explore(ui) {
     ui.named?.();
   }
 
+  // What the sliders count in: σ, unless all weights are equal.
+  function nameUnit(unit) {
+    for (const [name, words] of [["th", "thresholds s_th"], ["le", "levels s_le"]]) {
+      const label = ui.controls[name].querySelector("label"), text = unit ? `${words}/${unit}` : words;
+      if (label.textContent !== text) label.textContent = text;
+    }
+  }
+
   function blank(words) {
     for (const panel of [histogram, stairs, bars]) {
       const axes = panel.axes({ x: [0, 1], y: [0, 1], xticks: [], yticks: [] });
       axes.text(words, 0.5, 0.5, { align: "center", color: ui.theme.dim, size: 13 });
+      panel.describe(words);
     }
     ui.readouts([]);
+    ui.note("");
   }
 
   function drawHistogram(state, summary, grid, colors, view) {
-    const m = 200, width = (2 * view) / m, key = `${state.layer} ${grid.pull} ${grid.pull ? grid.cut : 0} ${grid.n}`;
+    const m = 200, width = (2 * view) / m, key = [state.layer, ...(grid.pull ? [grid.pull, grid.cut, grid.n, state.quantizer] : [])].join(" ");
     if (cache.key !== key) {
       const pulled = new Pulled(summary, grid.thresholds, grid.centres, grid.pull), heights = new Float64Array(m);
       for (let i = 0, before = pulled.number(-view); i < m; i++) {
@@ -188,13 +228,13 @@ function explore(ui) {
   const percentTick = (y) => `${+(100 * y).toPrecision(3)}%`;
 
   function write(summary, grid, found) {
-    const square = summary.unit ** 2, now = exact ?? found, { bound } = found, unit = summary.sigma ? "σ" : "|w|";
+    const square = summary.unit ** 2, now = exact ?? found, { bound } = found, unit = summary.unitName && ` ${summary.unitName}²`;
     // The bound is said where it could be seen.
     const mark = (limit, value) => exact ? "exact" : limit > 1e-3 * value && value > 0 ? `from the summary, at most ${number((100 * limit) / value, 2)}% off` : "from the summary";
     const plain = mark(0, 1);
     ui.readouts([
-      { label: "mean squared error", value: `${number(now.mse / square)} ${unit}²`, note: mark(bound.mse, found.mse) },
-      { label: "signal to noise (SQNR)", value: now.sqnr === null || now.sqnr === Infinity ? "no noise" : `${number(now.sqnr)} dB`, note: mark(bound.mse, found.mse) },
+      { label: "mean squared error", value: `${number(now.mse / square)}${unit}`, note: mark(bound.mse, found.mse) },
+      { label: "signal to noise (SQNR)", value: now.power === 0 ? "no signal" : now.mse === 0 ? "no noise" : `${number(now.sqnr)} dB`, note: mark(bound.mse, found.mse) },
       { label: "entropy of the levels", value: `${number(now.entropy)} of ${grid.bits} bits`, note: plain },
       { label: "weights near a threshold", value: percent(now.near), note: mark(bound.near, found.near) },
       { label: "expected crossings", value: number(now.crossings), note: `per weight and step, ${mark(bound.crossings, found.crossings)}` },
@@ -206,7 +246,8 @@ function explore(ui) {
       : `${size} weights, summarised in ${sizeText(summary.bins.length)} bins: squared error at most ${number(100 * bound.mse / Math.max(found.mse, 1e-300), 2)}% off, occupancy at most ${number(100 * bound.misplaced, 2)}% of the weights.`;
     const stage = grid.moment ? ` Stage ${grid.moment.stage}: ${STAGES[grid.moment.stage]}` : "";
     const least = grid.cut <= data.minStep ? ` No step is smaller than this one, ${number(data.minStep, 1)}.` : "";
-    words = kept + stage + least + (ui.alive() ? "" : " Exact numbers, export and further layers need a kernel.");
+    const { remark = "" } = (ui.state.start === "learned" && data.layers[ui.state.layer].learned) || {};
+    words = kept + stage + least + (remark && ` ${remark}`) + (ui.alive() ? "" : " Exact numbers, export and further layers need a kernel.");
     ui.note(words);
   }
   const STAGES = {

@@ -32,9 +32,11 @@ from .interval_terms import (
     grids,
     moment_text,
     moments_of,
+    nearest,
     ratio_text,
     sentence_of,
     starts_of,
+    unit_name,
     unit_of,
     view_of,
 )
@@ -53,6 +55,7 @@ STATIC = 3_000_000
 def intervals(source: Weights, layer: str | None = None, *, schedule: ThreeStage | None = None) -> Intervals:
     """An explorer of thresholds and levels over weights: a tensor, a network, the name of a run, of a network, a file.
 
+    Weights and trained intervals are those of this moment, also where training goes on.
     ``layer``: where to begin (default: the first one that is quantized, else the largest). ``schedule``: the stages
     that Play runs through. A layer without finite weights shows a sentence. Raises ``FileNotFoundError`` or
     ``ValueError`` where there is no such source or layer.
@@ -77,6 +80,7 @@ class Intervals(Explorer):
         self.moments = [None, *moments_of(schedule, MOMENTS)]
         learned = layers[layer].learned
         bits = learned.bits if learned and learned.bits else MIN_BITS
+        kind = learned.kinds[0] if learned else "aoq-mid-rise"
         one = RATIOS.index(1.0)
         super().__init__(
             f"Intervals: {name}",
@@ -87,7 +91,7 @@ class Intervals(Explorer):
                     {key: f"{key} ({value.weights.numel():,})" for key, value in layers.items()},
                     layer,
                 ),
-                Menu("quantizer", "quantizer", QUANTIZERS, (learned and learned.kind) or "aoq-mid-rise"),
+                Menu("quantizer", "quantizer", QUANTIZERS, kind),
                 Slider("bits", "bits b", range(MIN_BITS, MAX_BITS + 1), index=bits - MIN_BITS),
                 Menu(
                     "start",
@@ -129,6 +133,7 @@ class Intervals(Explorer):
         return {
             **summary.message(),
             "unit": unit_of(summary),
+            "unitName": unit_name(summary),
             "view": view_of(summary),
             "starts": starts_of(summary),
         } | {"sentence": sentence_of(summary)}
@@ -137,6 +142,42 @@ class Intervals(Explorer):
         """Make a layer part of what the browser draws from."""
         if layer not in self.data["summaries"]:
             self.data = {**self.data, "summaries": {**self.data["summaries"], layer: self._message(layer)}}
+
+    def implied(self, places: Mapping[str, Any]) -> dict[str, Any]:
+        state: dict[str, Any] = {**self.state, **places}
+        moves: dict[str, Any] = {}
+        learned, start = self.layers[state["layer"]].learned, places.get("start", self.state["start"])
+        if start == "learned" and {"start", "layer"} & places.keys() and learned is not None:
+            moves["quantizer"] = state["quantizer"] if state["quantizer"] in learned.kinds else learned.kinds[0]
+            moves["bits"] = state["bits"] if learned.bits is None else learned.bits - MIN_BITS
+        if places.get("start") == "learned" and self.settled({**state, **moves, **places})["start"] != "learned":
+            raise ValueError(f"no finite intervals were trained with {state['layer']} by such a quantizer")
+        if "start" in places:
+            moves["locked"] = state["locked"] and start == "free"
+        elif {"th", "le"} & places.keys() or (places.get("locked") and start == "learned"):
+            moves |= {"start": "free", **self._stops(state)}
+        if state["locked"] and len({"th", "le"} & places.keys()) == 1:
+            moves["th"] = moves["le"] = places.get("th", places.get("le"))
+        if "alpha" in places:
+            moves["moment"] = 0
+        elif places.get("moment") == 0 and self.state["moment"]:
+            moves["alpha"] = len(SHRINKS) - 1  # training has not begun
+        return moves
+
+    def settled(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Trained intervals belong to the trained quantizer alone."""
+        learned, bits = self.layers[state["layer"]].learned, self.value("bits", state)
+        if state["start"] == "learned" and not (learned and learned.fits(state["quantizer"], bits)):
+            state["start"] = "own"
+        return state
+
+    def _stops(self, state: Mapping[str, Any]) -> dict[str, int]:
+        """Where the sliders of both intervals show what holds; nowhere without finite weights."""
+        summary = self.summary(state["layer"])
+        if isinstance(summary, str):
+            return {}
+        held = self._intervals(self.settled(dict(state)), summary)
+        return {name: nearest(value / unit_of(summary)) for name, value in zip(("th", "le"), held, strict=True)}
 
     def static_data(self) -> dict[str, Any]:
         """Layers in their order, the present one first, until they fill ``STATIC``; the others need a kernel."""
@@ -195,11 +236,12 @@ class Intervals(Explorer):
         return aoq
 
     def readouts(self, state: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Exact numbers of a state; ``mse`` in squared units of the weights, ``sqnr`` in dB (``None``: infinite).
+        """Exact numbers of a state; ``mse`` and ``power`` (mean square) in squared units of the weights.
 
-        ``entropy`` in bits; ``near``: share of weights at most the chosen part of a bin from a threshold;
-        ``crossings``: thresholds crossed per weight when every weight moves by the chosen step, up or down with equal
-        chance, ``mean(code(w + d) - code(w - d)) / 2``; ``occupancy``: share of weights per level.
+        ``sqnr`` in dB, ``None`` where there is no noise or no signal (``power`` 0); ``entropy`` in bits; ``near``:
+        share of weights at most the chosen part of a bin from a threshold; ``crossings``: thresholds crossed per weight
+        when every weight moves by the chosen step, up or down with equal chance, ``mean(code(w + d) - code(w - d)) /
+        2``; ``occupancy``: share of weights per level.
         """
         return finished(self._counting(self.state if state is None else state))
 
@@ -217,10 +259,24 @@ class Intervals(Explorer):
     def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
         quantizer = self.quantizer(state)
         steps = dict(zip(("threshold_step", "level_step"), map(float, steps_of(quantizer)), strict=True))
-        settings = {name: self.value(name, state) for name in self.controls if name != "moment"}
+        settings = {name: self.value(name, state) for name in self.controls if name in self._acting(state)}
         found = {key: value for key, value in self.readouts(state).items() if key != "occupancy"}
-        whole = {"source": self.name, **settings, "moment": self.moments[state["moment"]], **steps}
+        whole = {"source": self.name, **settings, "unit": unit_of(self._finite(state)), **steps}
         return {"parameters": {**whole, "quantizer_object": str(quantizer), "readouts": found}}
+
+    def _acting(self, state: Mapping[str, Any]) -> set[str]:
+        """The controls that have a part in the numbers of a state."""
+        own = self.data["quantizers"][state["quantizer"]]
+        free = own["slides"] and state["start"] == "free"
+        stage = {"moment"} if state["moment"] else {"alpha"}
+        return (
+            {"layer", "quantizer", "bits", "near", "move"}
+            | ({"start"} if own["slides"] else set())
+            | ({"th"} if free else set())
+            | ({"locked"} if free and own["decoupled"] else set())
+            | ({"le"} if free and own["decoupled"] and not state["locked"] else set())
+            | (stage if own["decoupled"] else set())
+        )
 
     def _finite(self, state: Mapping[str, Any]) -> Summary:
         summary = self.summary(state["layer"])

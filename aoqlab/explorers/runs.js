@@ -217,8 +217,9 @@ function explore(ui) {
     });
     ui.readouts(entries);
     const at = [...new Set(some.map(({ run }) => run.steps[Math.min(epoch, run.epochs)]))];
-    const words = [`Recorded at step ${at.join(" and ")}; a weight oscillates if it goes back over a threshold at more than ${data.above} of the steps.`];
+    const words = [`Recorded at step ${at.join(" and ")}; a weight oscillates if it goes back over a threshold at more than ${data.above} of the steps${all.some(({ run }) => run.every > 1) ? " at which codes are looked at" : ""}.`];
     for (const { run, title } of all) {
+      if (run.every > 1) words.push(`In ${title} that is every ${run.every} steps: crossings in between are not seen.`);
       if (!(layer in run.at)) words.push(`${title} has no layer ${layer}.`);
       else if (epoch > run.epochs) words.push(`${title} ended at epoch ${run.epochs} and stands there.`);
     }

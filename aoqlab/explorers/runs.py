@@ -125,7 +125,8 @@ class Runs(Explorer):
         """All layers of the shown runs at the state's epoch, a row per run and layer: what the table shows.
 
         Columns ``run``, ``layer``, ``weights``, ``epoch`` (a shorter run stands at its last), ``step`` of the record,
-        ``oscillating_share``, ``crossings_per_step`` (per weight, since the record of the epoch before),
+        ``oscillating_share``, ``crossings_per_step`` (seen per weight and optimizer step, since the record of the
+        epoch before),
         ``crossings_per_weight`` (so far), ``interval``.
         """
         state = self.state if state is None else state

@@ -53,13 +53,16 @@ class Summary:
     @property
     def low(self) -> float:
         """The smallest weight, or the edge of its bin."""
-        return float(min(self.values[0], self.first * self.width) if len(self.bins) else self.values[0])
+        return float(min([*self.values[:1], *self._edges]))
 
     @property
     def high(self) -> float:
         """The greatest weight, or the edge of its bin."""
-        end = (self.first + len(self.bins)) * self.width
-        return float(max(self.values[-1], end) if len(self.bins) else self.values[-1])
+        return float(max([*self.values[-1:], *self._edges]))
+
+    @property
+    def _edges(self) -> tuple[float, ...]:
+        return tuple((self.first + at) * self.width for at in (0, len(self.bins))) if len(self.bins) else ()
 
     @property
     def exact(self) -> bool:

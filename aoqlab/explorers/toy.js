@@ -19,6 +19,7 @@ function explore(ui) {
   const origins = Object.fromEntries(METHODS.map((method) => [method, ui.panel({ title: NAMES[method], height: 240 })]));
   ui.el.append(make("style", { textContent: TOY_STYLE }));
   ui.el.classList.add("toy");
+  const edges = floats(data.edges), samples = data.samples && readSamples(data.samples);
   let ensemble = readEnsemble(data.ensemble), running = false, took = "";
 
   const button = make("button", { type: "button", textContent: "Run live" });
@@ -26,25 +27,46 @@ function explore(ui) {
   button.addEventListener("click", runLive);
 
   function readEnsemble(answer) {
-    const read = { at: answer.at.join(), progress: floats(answer.progress), edges: floats(answer.edges) };
-    const records = read.progress.length, bins = read.edges.length - 1;
+    const read = { at: answer.at.join(), progress: floats(answer.progress), words: data.liveRun }, records = read.progress.length;
     for (const method of METHODS) {
-      const part = (name) => answer[`${method}_${name}`], own = (read[method] = { ends: part("ends") });
+      const part = (name) => answer[`${method}_${name}`], own = (read[method] = sampleOf(typed(part), 0, 1, records));
       for (const name of Object.keys(measures)) {
         const values = floats(part(name));
         own[name] = new Courses(values, 1, 1, values.length / records).at(0, 0);
       }
-      const rows = (values, width) => Array.from({ length: values.length / width }, (_, i) => values.subarray(i * width, (i + 1) * width));
-      own.figure2 = rows(floats(part("figure2")), bins);
-      own.weights = rows(floats(part("weights")), records);
-      own.codes = rows(integers(part("codes")), records);
-      own.thresholds = rows(floats(part("thresholds")), records);
     }
     return read;
   }
 
+  // Arrays about single weights, of one run or of many one after the other.
+  function typed(part) {
+    const counts = (name) => new Uint32Array(bytesOf(part(name)).buffer);
+    return { figure2: counts("figure2"), ends: counts("ends"), weights: floats(part("weights")), codes: bytesOf(part("codes")), thresholds: floats(part("thresholds")) };
+  }
+  // Of run i of n: a row per level, followed weight or threshold.
+  function sampleOf(arrays, i, n, records) {
+    const own = (values) => values.subarray((i * values.length) / n, ((i + 1) * values.length) / n);
+    const rows = (name, width) => { const all = own(arrays[name]); return Array.from({ length: all.length / width }, (_, k) => all.subarray(k * width, (k + 1) * width)); };
+    return { figure2: rows("figure2", edges.length - 1), ends: own(arrays.ends), weights: rows("weights", records), codes: rows("codes", records), thresholds: rows("thresholds", records) };
+  }
+  function readSamples(sent) {
+    const progress = floats(sent.progress), all = Object.fromEntries(METHODS.map((method) => [method, typed((name) => sent[method][name])]));
+    return (state) => Object.fromEntries([["progress", progress], ["words", sent.source], ...METHODS.map((method) => {
+      const settings = data.settings[method].length, i = state.lr * settings + state[SETTINGS[method]];
+      return [method, sampleOf(all[method], i, settings * data.rates.length, progress.length)];
+    })]);
+  }
+
   const atOf = (state) => ["lr", "shrink_min", "step_init"].map((name) => state[name]).join();
   const liveAt = (state) => (ensemble.at === atOf(state) ? ensemble : null);
+  // Single weights: of the live run where it was asked for, else of the stored one.
+  let shown = { key: "" };
+  function shownAt(state) {
+    const live = liveAt(state);
+    if (!samples || (live && state.live?.join() === atOf(state))) return live;
+    if (shown.key !== atOf(state)) shown = { ...samples(state), key: atOf(state) };
+    return shown;
+  }
 
   async function runLive() {
     if (running) return;
@@ -53,7 +75,9 @@ function explore(ui) {
     try {
       do {
         const since = performance.now();
-        ensemble = readEnsemble(await ui.ask("live"));
+        const answer = await ui.ask("live");
+        ensemble = readEnsemble(answer);
+        ui.state.live = answer.at;
         took = `, in ${((performance.now() - since) / 1000).toFixed(2)} s`;
       } while (ui.state.follow && !liveAt(ui.state)); // the point was moved on meanwhile
       ui.say("");
@@ -122,11 +146,11 @@ function explore(ui) {
 
   const settingText = (method, state) => `${SYMBOLS[method]} ${specs[SETTINGS[method]].shown[state[SETTINGS[method]]]}`;
 
-  function drawPaths(method, state, live) {
+  function drawPaths(method, state, run) {
     const panel = paths[method];
-    panel.caption.textContent = `${NAMES[method]} live, ${settingText(method, state)}; dashed: thresholds`;
-    if (!live) return blank(panel);
-    const { weights, codes, thresholds } = live[method], xs = live.progress, reach = 1.05 * Math.max(...weights.flatMap((one) => [...one]).map(Math.abs));
+    panel.caption.textContent = `${NAMES[method]} ${run?.words ?? data.liveRun}, ${settingText(method, state)}; dashed: thresholds`;
+    if (!run) return blank(panel);
+    const { weights, codes, thresholds } = run[method], xs = run.progress, reach = 1.05 * Math.max(...weights.flatMap((one) => [...one]).map(Math.abs));
     const axes = panel.axes({ x: [0, 1], y: [-reach, reach], xlabel: "training (share of all steps)", ylabel: "weight w" });
     levels.forEach((_, level) => axes.within((c) => {
       weights.forEach((one, w) => {
@@ -138,18 +162,18 @@ function explore(ui) {
       c.stroke();
     }, { color: levelColor(level), width: 1.3 }));
     for (const cut of thresholds) axes.line(xs, cut, { color: ui.theme.fg, width: 1, dash: [4, 3] });
-    panel.describe(`${weights.length} weights of the first seed`);
+    panel.describe(`${weights.length} weights of ${run.words}`);
   }
 
   // Rows of one scale, the lowest level in front; a row may reach into those above.
-  function drawOrigins(method, state, live) {
+  function drawOrigins(method, state, run) {
     const panel = origins[method];
-    panel.caption.textContent = `Figure 2, ${NAMES[method]} live, ${settingText(method, state)}`;
-    if (!live) return blank(panel);
-    const { figure2, ends } = live[method], overlap = 1.7, xs = [...live.edges].flatMap((x) => [x, x]).slice(1, -1);
-    const tallest = Math.max(1, ...METHODS.flatMap((name) => live[name].figure2.flatMap((row) => [...row])));
+    panel.caption.textContent = `Figure 2, ${NAMES[method]} ${run?.words ?? data.liveRun}, ${settingText(method, state)}`;
+    if (!run) return blank(panel);
+    const { figure2, ends } = run[method], overlap = 1.7, xs = [...edges].flatMap((x) => [x, x]).slice(1, -1);
+    const tallest = Math.max(1, ...METHODS.flatMap((name) => run[name].figure2.flatMap((row) => [...row])));
     const axes = panel.axes({
-      x: [live.edges[0], live.edges.at(-1) + 1.6], y: [-0.1, levels.length - 0.9 + overlap], xlabel: "pre-trained weight", ylabel: "final position k",
+      x: [edges[0], edges.at(-1) + 1.6], y: [-0.1, levels.length - 0.9 + overlap], xlabel: "pre-trained weight", ylabel: "final position k",
       xticks: [-4, -2, 0, 2, 4], yticks: levels.map((_, i) => i), yformat: (i) => number(levels[i], 1),
     });
     for (let i = levels.length - 1; i >= 0; i--) {
@@ -163,12 +187,12 @@ function explore(ui) {
   }
 
   function draw(state) {
-    const live = liveAt(state);
+    const live = liveAt(state), run = shownAt(state);
     drawSurfaces(state);
     drawStrip(state, live);
     drawCourse(state, live);
-    for (const method of METHODS) drawPaths(method, state, live);
-    for (const method of METHODS) drawOrigins(method, state, live);
+    for (const method of METHODS) drawPaths(method, state, run);
+    for (const method of METHODS) drawOrigins(method, state, run);
     write(state, live);
     ui.named?.();
   }

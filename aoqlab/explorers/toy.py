@@ -1,7 +1,7 @@
 """The toy explorer: a point on the stored surface of the toy regression, its runs over time, and runs made live.
 
-What the tables in ``data/results`` do not hold (single weights, and Figure 2: pre-trained weights by final level) is
-trained by the kernel on a smaller problem, beside its losses in the same axes.
+Of one seed the tables in ``data/results`` hold single weights, too: trajectories, and Figure 2 (pre-trained weights by
+final level). The kernel trains any setting anew on a smaller problem, and shows it in the same axes.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from matplotlib.figure import Figure
 
 from .. import paths, plots
 from ..schedule import ThreeStage
+from ..study.samples import EDGES, FOLLOWED, Sample, read_samples, sample_of, thresholds_of
 from ..study.surface import PUBLISHED_LR, PUBLISHED_SHRINK
 from ..toy.regression import EnsembleResult, RegressionProblem, RunConfig, run_ensemble
 from .base import Check, Control, Explorer, Menu, Slider, packed
@@ -30,9 +33,6 @@ LIVE = RegressionProblem(n_weights=1_000, n_samples=200)
 LIVE_SEEDS = (0, 1, 2)
 RECORDS = 25
 """Moments at which a live run is looked at, which costs more than its training."""
-FOLLOWED = 12
-"""Weights whose trajectories are shown."""
-BINS = 48
 KEPT = 32
 """Ensembles that are kept at most, so that memory stays what it is however long a person moves."""
 MEASURES = {
@@ -48,6 +48,7 @@ RESULTS = ("toy-full", "toy-reduced")
 def toy(source: str | None = None, *, live: RegressionProblem = LIVE, seeds: Sequence[int] = LIVE_SEEDS) -> Toy:
     """An explorer of the surface ``data/results/<source>-runs.parquet`` and ``-history.parquet``.
 
+    Where there is ``-samples.parquet``, too, it shows single weights of every setting without training it.
     Default: the paper's size, else the reduced one, whichever is there. ``live``, ``seeds``: what is trained in the
     kernel. Raises ``FileNotFoundError`` where no surface is stored.
     """
@@ -76,6 +77,9 @@ class Toy(Explorer):
         self.rates = sorted(float(rate) for rate in self.runs["lr"].unique())
         own = {method: self.runs.loc[self.runs["method"] == method, "setting"] for method in METHODS}
         self.settings = {method: sorted(map(float, values.unique())) for method, values in own.items()}
+        self.samples, self.sampled = self._samples()
+        if self.samples:
+            self.files = (*self.files, _samples_file(source))
         self._ensembles: dict[tuple[float, ...], EnsembleResult] = {}
         controls: list[Control] = [
             self._slider("lr", "learning rate η", self.rates, PUBLISHED_LR),
@@ -90,6 +94,7 @@ class Toy(Explorer):
             controls,
             data={
                 "source": f"{source}: {_size(self.stored_problem)}, {len(self.seeds)} seeds",
+                "liveRun": self._live_run,
                 "liveSource": f"live: {_size(live)}, {len(seeds)} seeds",
                 "seeds": self.seeds,
                 "settings": self.settings,
@@ -101,8 +106,11 @@ class Toy(Explorer):
                 "colors": {method: plots.method_color(method) for method in METHODS},
                 "map": [to_hex(colormaps["viridis"](place)) for place in np.linspace(0, 1, 33)],
                 "levelColors": [to_hex(color) for color in plots.level_colors(live.grid.n_levels)],
+                "edges": packed(EDGES),
+                "samples": self._sent_samples(),
                 "ensemble": self.answer_live({name: control.start for name, control in self.controls.items()}),
             },
+            extra={"live": None},
         )
 
     def _slider(self, name: str, label: str, values: list[float], start: float) -> Slider:
@@ -118,6 +126,40 @@ class Toy(Explorer):
         if len(table) != expected:
             raise ValueError(f"the history of {self.source} lacks runs of {method}: {len(table)} rows of {expected}")
         return {name: packed(table[name]) for name in MEASURES}
+
+    def _samples(self) -> tuple[dict[tuple[str, float, float], Sample], dict[str, Any]]:
+        """Method, learning rate and setting → what single weights did, and of which run; nothing where none is kept."""
+        file = _samples_file(self.source)
+        if not file.is_file():
+            return {}, {}
+        runs, samples, about = read_samples(file)
+        places = zip(runs["method"], runs["lr"], _setting(runs, self.rule), strict=True)
+        found = dict(zip(places, samples, strict=True))
+        for method, own in self.settings.items():
+            if missing := [place for place in product([method], self.rates, own) if place not in found]:
+                raise ValueError(f"the samples of {self.source} lack {len(missing)} runs of {method}")
+        return found, about | {"seed": int(runs["seed"].iloc[0])}
+
+    def _sent_samples(self) -> dict[str, Any] | None:
+        """Per method, arrays of shape (learning rates, settings, ...): see :class:`aoqlab.study.samples.Sample`."""
+        if not self.samples:
+            return None
+        steps = np.array(self.sampled["steps"])
+        size = _size(RegressionProblem(**self.sampled["problem"]))
+        sent: dict[str, Any] = {
+            "progress": packed(steps / steps[-1]),
+            "source": f"stored, seed {self.sampled['seed']}, {size}",
+        }
+        for method in METHODS:
+            own = [self.samples[method, lr, setting] for lr in self.rates for setting in self.settings[method]]
+            sent[method] = {
+                "figure2": packed([sample.figure2 for sample in own], "uint32"),
+                "ends": packed([sample.ends for sample in own], "uint32"),
+                "weights": packed([sample.weights for sample in own]),
+                "codes": packed([sample.codes for sample in own], "uint8"),
+                "thresholds": packed([thresholds_of(self.stored_problem, sample) for sample in own]),
+            }
+        return sent
 
     def configs(self, state: Mapping[str, Any] | None = None) -> dict[str, RunConfig]:
         """Method → the training that a state stands for."""
@@ -143,41 +185,31 @@ class Toy(Explorer):
         """The ensemble of a state for the browser; see :meth:`_of_method` for its parts ``aoq_…`` and ``lsq_…``."""
         found = self.ensemble(state)
         steps = np.unique(found.history["step"])
-        answer = {"at": [state[name] for name in ("lr", *METHODS.values())], "progress": packed(steps / steps[-1])}
-        answer["edges"] = packed(self.edges)
+        answer = {"at": self._place(state), "progress": packed(steps / steps[-1])}
         for number, method in enumerate(METHODS):
             answer |= {f"{method}_{name}": part for name, part in self._of_method(found, number).items()}
         return answer
 
-    @property
-    def edges(self) -> np.ndarray:
-        """Bins of pre-trained weights, which are about standard normal."""
-        return np.linspace(-4, 4, BINS + 1)
+    def _place(self, state: Mapping[str, Any]) -> list[int]:
+        return [state[name] for name in ("lr", *METHODS.values())]
+
+    def shows_live(self, state: Mapping[str, Any]) -> bool:
+        """Whether single weights are those of a live run: where it was asked for, or nothing else is kept."""
+        return not self.samples or state["live"] == self._place(state)
 
     def _of_method(self, found: EnsembleResult, number: int) -> dict[str, Any]:
-        """Courses of every measure (seeds, records); of the first seed ``figure2`` (levels, bins), ``ends`` (weights
-        per level), ``weights`` and ``codes`` (followed, records) and ``thresholds`` (thresholds, records)."""
+        """Courses of every measure (seeds, records), and of the first seed what stored samples have."""
         runs = range(number, len(found.runs), len(METHODS))
         history = _with_setting(found.history, self.rule)
         parts = {name: np.stack([history.loc[history["run"] == run, name] for run in runs]) for name in MEASURES}
-        frame = found.pretrained_by_level(number)
-        levels = np.arange(found.grid.n_levels) + found.grid.low
-        per_level = [frame.loc[frame["level"] == level, "weight"] for level in levels]
-        path = found.trajectories[found.trajectories["run"] == number]
+        sample = sample_of(found, number)
         return {name: packed(part) for name, part in parts.items()} | {
-            "figure2": packed([np.histogram(weights, self.edges)[0] for weights in per_level]),
-            "ends": [len(weights) for weights in per_level],
-            "weights": packed(path.pivot(index="weight", columns="step", values="value")),
-            "codes": packed(path.pivot(index="weight", columns="step", values="code"), "int32"),
-            "thresholds": packed(self.thresholds(found, number).T),
+            "figure2": packed(sample.figure2, "uint32"),
+            "ends": packed(sample.ends, "uint32"),
+            "weights": packed(sample.weights),
+            "codes": packed(sample.codes, "uint8"),
+            "thresholds": packed(thresholds_of(self.problem, sample)),
         }
-
-    def thresholds(self, found: EnsembleResult, run: int) -> pd.DataFrame:
-        """The thresholds of a run over its steps: LSQ learns them, AOQ's are its first interval, shrunk."""
-        own = found.history[found.history["run"] == run].set_index("step")
-        step = own["step_size"] if run % len(METHODS) else own["shrink"] * found.runs.loc[run, "step_start"]
-        cuts = found.grid.thresholds(torch.tensor(step.to_numpy(dtype=float)))
-        return pd.DataFrame(cuts.numpy(), index=own.index)
 
     def at(self, state: Mapping[str, Any] | None = None, *, history: bool = False) -> pd.DataFrame:
         """The stored rows of a state: the runs of both settings, or their history."""
@@ -191,6 +223,7 @@ class Toy(Explorer):
 
     def figure(self, state: Mapping[str, Any]) -> Figure:
         live = self.ensemble(state)
+        shown = self._shown_samples(state)
         rate = self.rates.index(self.value("lr", state))
         columns = {m: self.settings[m].index(self.value(name, state)) for m, name in METHODS.items()}
         whose = live.runs[["method", "seed"]].reset_index(names="run")
@@ -200,10 +233,27 @@ class Toy(Explorer):
             state["measure"],
             places={method: (column, rate) for method, column in columns.items()},
             courses=[(_size(self.stored_problem), self.at(state, history=True)), (_size(self.problem), lived)],
-            origins={method: live.pretrained_by_level(number) for number, method in enumerate(METHODS)},
+            origins={method: (sample.figure2, sample.ends) for method, sample in shown.items()},
+            origin=self._origin(state),
+            edges=EDGES,
             levels=np.arange(live.grid.n_levels) + live.grid.low,
-            reach=float(self.edges[-1]),
         )
+
+    def _shown_samples(self, state: Mapping[str, Any]) -> dict[str, Sample]:
+        if self.shows_live(state):
+            return {method: sample_of(self.ensemble(state), number) for number, method in enumerate(METHODS)}
+        lr = self.value("lr", state)
+        return {method: self.samples[method, lr, self.value(name, state)] for method, name in METHODS.items()}
+
+    def _origin(self, state: Mapping[str, Any]) -> str:
+        """Which run Figure 2 is of."""
+        if self.shows_live(state):
+            return self._live_run
+        return str(self.data["samples"]["source"])
+
+    @property
+    def _live_run(self) -> str:
+        return f"live, seed {self.live_seeds[0]}, {_size(self.problem)}"
 
     def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
         settings = {name: self.value(name, state) for name in ("lr", *METHODS.values(), "measure")}
@@ -211,6 +261,7 @@ class Toy(Explorer):
             "stored": {method: own["loss"].tolist() for method, own in self.at(state).groupby("method")},
             "live": {method: own["loss"].tolist() for method, own in self.ensemble(state).runs.groupby("method")},
         }
+        settings["figure2"] = self._origin(state)
         live = {"live_problem": self.problem, "live_seeds": list(self.live_seeds)}
         return {
             "parameters": {"source": self.source, **settings, **live, "losses": losses},
@@ -230,9 +281,13 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _files(source: str) -> tuple[Any, Any]:
+def _files(source: str) -> tuple[Path, ...]:
     folder = paths.results_dir()
     return folder / f"{source}-runs.parquet", folder / f"{source}-history.parquet"
+
+
+def _samples_file(source: str) -> Path:
+    return paths.results_dir() / f"{source}-samples.parquet"
 
 
 def _size(problem: RegressionProblem) -> str:
@@ -244,4 +299,8 @@ def _with_setting(table: pd.DataFrame, rule: float) -> pd.DataFrame:
     frame = table.assign(crossings_per_weight=table["crossings"] / table["weights"])
     if "shrink_min" not in frame:
         return frame
-    return frame.assign(setting=frame["shrink_min"].fillna(frame["step_init"]).fillna(rule))
+    return frame.assign(setting=_setting(frame, rule))
+
+
+def _setting(table: pd.DataFrame, rule: float) -> pd.Series:
+    return table["shrink_min"].fillna(table["step_init"]).fillna(rule)

@@ -20,15 +20,16 @@ def drawn(
     measure: str,
     places: Mapping[str, tuple[int, int]],
     courses: Sequence[tuple[str, pd.DataFrame]],
-    origins: Mapping[str, pd.DataFrame],
+    origins: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    origin: str,
+    edges: np.ndarray,
     levels: np.ndarray,
-    reach: float,
 ) -> Figure:
     """Three rows of two: the mean of ``measure`` at the end over the settings, its course, final levels of weights.
 
     ``history``: all stored runs, with ``setting`` as the explorer has it. ``places``: method → column and row of the
     ring on its surface. ``courses``: titles and runs over their steps. ``origins``: method → pre-trained weights by
-    final level, drawn from ``-reach`` to ``reach``.
+    final level, as counts between ``edges`` (levels, bins) and of all weights (levels,), of the run ``origin``.
     """
     figure = Figure(figsize=(12, 10), layout="constrained")
     surfaces, middle, bottom = figure.subplots(3, 2)
@@ -47,10 +48,21 @@ def drawn(
         ax.set_title(title, loc="left")
         if measure == "loss":
             ax.set_yscale("log")
-    for ax, (method, frame) in zip(bottom, origins.items(), strict=True):
-        plots.pretrained_histograms(frame, levels=levels, xlim=(-reach, reach), method=method, ax=ax)
+    for ax, (method, counts) in zip(bottom, origins.items(), strict=True):
+        limits = float(edges[0]), float(edges[-1])
+        frame = _weights(*counts, edges, levels)
+        plots.pretrained_histograms(frame, levels=levels, xlim=limits, bins=len(edges) - 1, method=method, ax=ax)
+        ax.set_title(f"{plots.method_label(method)}: {origin}", loc="left")
         ax.set_ylabel("final position $k$ on the grid")
     return figure
+
+
+def _weights(counts: np.ndarray, ends: np.ndarray, edges: np.ndarray, levels: np.ndarray) -> pd.DataFrame:
+    """A weight in the middle of its bin for every one counted; beyond the bins for those that are only in ``ends``."""
+    places = np.append((edges[:-1] + edges[1:]) / 2, 2 * edges[-1])
+    whole = np.column_stack([counts, ends - counts.sum(1)]).astype(int)
+    level, bin_ = (index.ravel() for index in np.indices(whole.shape))
+    return pd.DataFrame({"weight": places[bin_].repeat(whole.ravel()), "level": levels[level].repeat(whole.ravel())})
 
 
 def _draw_surface(ax: Axes, ends: pd.DataFrame, name: str, measure: str, limits: tuple[float, float]) -> None:

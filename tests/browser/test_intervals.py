@@ -1,10 +1,15 @@
 """The interval explorer under a person's hand: rules between its controls, stages, extremes, its numbers."""
 
+import sys
+
 import pytest
 import torch
 
+from aoqlab import AOQ, models, quantize
 from aoqlab.explorers import intervals
+from aoqlab.surgery import weight_sites
 
+MODULE = sys.modules["aoqlab.explorers.intervals"]  # the function has the same name
 SLIDERS = ("bits", "th", "le", "alpha", "near", "move", "moment")
 
 
@@ -129,3 +134,94 @@ def test_the_numbers_without_a_kernel_are_those_of_the_package(still, page):
     assert float(shown[1].split()[0]) == pytest.approx(found["sqnr"], rel=6e-3)
     assert float(shown[2].split()[0]) == pytest.approx(found["entropy"], rel=6e-3)
     assert float(shown[3].rstrip("%")) / 100 == pytest.approx(found["near"], rel=6e-3)
+
+
+def test_a_page_without_a_layer_says_so_and_goes_back(still, page, monkeypatch):
+    monkeypatch.setattr(MODULE, "STATIC", 1)
+    explorer = intervals({"a.weight": randn((10, 100)), "b.weight": randn((20, 100))}, layer="a")
+    hand = still(explorer)
+    before = hand.pictures()
+    hand("layer").select_option("b")
+    hand.root.locator(".say").get_by_text("Layer b: This needs a running kernel").wait_for()
+    page.evaluate(
+        "() => { const c = CanvasRenderingContext2D.prototype, f = c.clearRect; window.drawn = 0;"
+        "c.clearRect = function (...all) { window.drawn += 1; return f.apply(this, all); }; }"
+    )
+    page.wait_for_timeout(500)
+    assert page.evaluate("window.drawn") <= 6, "it draws without an end"
+    assert all(canvas.get_attribute("aria-label").endswith("not here") for canvas in hand.root.locator("canvas").all())
+    hand("layer").select_option("a")
+    assert hand.pictures() == before and hand.root.locator(".say").inner_text() == ""
+    assert page.troubles == []
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A network whose levels have moved away from its thresholds."""
+    net = models.create("digits_cnn", in_chans=1, image_size=8, pretrained=True).eval()
+    quantized = quantize(net, weights=AOQ(3, per_channel=True))
+    for site in weight_sites(quantized).values():
+        site.quantizer.level_interval.data.mul_(1.6)
+        site.quantizer.shrink.fill_(0.5)
+    return quantized
+
+
+def mse(hand, explorer, layer):
+    page_text = hand.root.locator(".readouts b").first.inner_text()
+    return float(page_text.split()[0]) * explorer.summary(layer).sigma ** 2
+
+
+def test_trained_intervals_are_those_of_the_package_and_of_the_trained_quantizer(still, page, trained):
+    explorer = intervals(trained, "conv2")
+    hand = still(explorer)
+    assert hand("start").input_value() == "learned" and "means over channels" in hand.root.locator(".note").inner_text()
+    assert mse(hand, explorer, "conv2") == pytest.approx(explorer.readouts()["mse"], rel=6e-3)
+    for name, value in (("quantizer", "lsq"), ("start", "learned"), ("bits", "2")):
+        if name == "bits":
+            hand.press("bits", "Home")
+        else:
+            hand(name).select_option(value)
+        explorer.set(**{name: int(value) if name == "bits" else value})
+        hand.pictures()
+        expected = [explorer.state[name] for name in ("quantizer", "start")]
+        assert [hand("quantizer").input_value(), hand("start").input_value()] == expected
+        assert hand("bits").get_attribute("aria-valuetext") == str(explorer.value("bits"))
+        assert mse(hand, explorer, "conv2") == pytest.approx(explorer.readouts()["mse"], rel=6e-3)
+    hand("start").select_option("learned")
+    hand("layer").select_option("conv1")  # was not quantized
+    hand.pictures()
+    assert hand("start").input_value() == "own"
+    assert page.troubles == []
+
+
+def test_another_grid_is_drawn_anew_while_weights_are_pulled(still, page):
+    explorer = intervals(randn())
+    explorer.set(moment=101)
+    hand = still(explorer)
+    hand("quantizer").select_option("aoq-mid-tread")
+    drawn = hand.pictures()
+    explorer.set(quantizer="aoq-mid-tread")
+    assert still(explorer).pictures() == drawn
+
+
+@pytest.mark.parametrize(
+    ("weights", "unit", "error", "noise"),
+    [
+        (torch.zeros(10), "", "1.00", "no signal"),
+        (torch.full((10,), 0.25), "|w|", "0.250 |w|²", "6.02 dB"),
+        (randn(), "σ", None, "dB"),
+    ],
+)
+def test_units_are_named_and_no_signal_is_told_from_no_noise(still, page, weights, unit, error, noise):
+    explorer = intervals(weights)
+    explorer.set(th=1.0, le=1.0) if unit == "|w|" else explorer.set(th=1.0, le=2.0)
+    hand = still(explorer)
+    labels = {
+        name: hand(name).locator("xpath=..").locator("label, output").all_inner_texts() for name in ("th", "move")
+    }
+    assert labels["th"] == [f"thresholds s_th/{unit}" if unit else "thresholds s_th", f"1.00 {unit}".strip()]
+    assert labels["move"][1] == f"0.001 {unit}".strip()
+    shown = hand.root.locator(".readouts b").all_inner_texts()
+    assert shown[0] == error or (error is None and shown[0].endswith("σ²"))
+    assert shown[1].endswith(noise)
+    assert page.troubles == []

@@ -41,7 +41,7 @@ def rows(root):
     return {layer: cells for layer, *cells in texts}
 
 
-def test_keys_move_the_epoch_and_every_picture_without_a_kernel(exported, page):
+def test_keys_move_the_epoch_and_every_picture_of_it_without_a_kernel(exported, page):
     root, explorer = exported()
     before = root.locator("canvas").evaluate_all(PICTURES)
     slider(root).focus()
@@ -50,7 +50,8 @@ def test_keys_move_the_epoch_and_every_picture_without_a_kernel(exported, page):
     root.get_by_text("12 of 30").wait_for()
     root.get_by_text("Recorded at step 252").wait_for()
     after = root.locator("canvas").evaluate_all(PICTURES)
-    assert len(after) == 4 and all(old != new for old, new in zip(before, after, strict=True))
+    moved = [old != new for old, new in zip(before, after, strict=True)]
+    assert moved == [True] * 4 + [False] * len(moved[4:])  # transitions are of the whole training
 
     explorer.set(epoch=12)
     table = explorer.table()
@@ -102,3 +103,15 @@ def test_a_run_that_is_not_in_the_page_is_refused_with_a_sentence_and_the_choice
     menu.select_option("nothing")
     root.get_by_text("StatsQ").first.wait_for(state="hidden")
     assert {len(cells) for cells in rows(root).values()} == {4}
+
+
+def test_where_codes_were_looked_at_more_seldom_the_page_says_so(still, page):
+    explorer = runs(LSQ)
+    note = still(explorer).root.locator(".note").inner_text()
+    assert "0.005 of the steps." in note and "not seen" not in note
+    message = explorer.data["runs"][LSQ] | {"every": 4}
+    explorer.data = explorer.data | {"runs": {LSQ: message}}
+    note = still(explorer).root.locator(".note").inner_text()
+    assert "0.005 of the steps at which codes are looked at." in note
+    assert "every 4 steps: crossings in between are not seen." in note
+    assert page.troubles == []

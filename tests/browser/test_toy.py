@@ -3,6 +3,8 @@
 import pytest
 
 from aoqlab.explorers.toy import toy
+from aoqlab.paths import results_dir
+from aoqlab.study.samples import read_samples
 from aoqlab.toy.regression import RegressionProblem
 
 PIXELS = "canvas => canvas.toDataURL()"
@@ -63,5 +65,47 @@ def test_without_a_kernel_run_live_says_so_and_the_rest_goes_on(opened):
     opened.locator(".aoq .say").get_by_text("needs a running kernel").wait_for()
     opened.locator(".aoq [data-name=lr] input").focus()
     opened.keyboard.press("ArrowRight")
-    opened.wait_for_function("document.querySelectorAll('.aoq canvas')[6].ariaLabel.endsWith('not run yet')")
+    opened.locator("figcaption", has_text="stored, seed 0").first.wait_for()
     assert opened.troubles == []
+
+
+@pytest.mark.parametrize("name", ["lr", "shrink_min", "step_init"])
+def test_trajectories_and_figure_2_are_those_of_the_stored_run_at_every_setting(opened, explorer, name):
+    panels = opened.locator(".aoq figure")
+    titles = [panels.nth(i).locator("figcaption").inner_text() for i in range(4, 8)]
+    stored = "stored, seed 0, 10,000 weights, 2,000 samples"
+    assert [stored in title for title in titles] == [True] * 4
+    before = [panels.nth(i).locator("canvas").evaluate(PIXELS) for i in range(4, 8)]
+    opened.locator(f".aoq [data-name={name}] input").focus()
+    for _ in range(2):
+        opened.keyboard.press("ArrowLeft")
+    moves = {"lr": (4, 5, 6, 7), "shrink_min": (4, 6), "step_init": (5, 7)}[name]
+    for i in moves:
+        changed(opened, panels.nth(i).locator("canvas"), before[i - 4])
+    state = dict(explorer.state) | {name: explorer.state[name] - 2}
+    runs, samples, _ = read_samples(results_dir() / "toy-full-samples.parquet")
+    for method, config in explorer.configs(state).items():
+        own = config.describe()
+        key = "shrink_min" if method == "aoq" else "step_init"
+        same = runs[key].isna() if own[key] is None or own[key] != own[key] else runs[key] == own[key]
+        (place,) = runs.index[(runs["method"] == method) & (runs["lr"] == own["lr"]) & same]
+        ends = zip(samples[place].ends, explorer.data["levels"], strict=True)
+        label = "; ".join(f"{count} weights end at {level}" for count, level in ends)
+        opened.locator(f'.aoq canvas[aria-label$="{label}"]').wait_for()
+    assert opened.troubles == []
+
+
+def test_without_stored_samples_other_settings_wait_for_a_live_run(page, tmp_path, explorer):
+    data = explorer.data
+    explorer.data = data | {"samples": None}
+    try:
+        file = tmp_path / "toy.html"
+        file.write_text(f"<!doctype html><meta charset='utf-8'>{explorer.static_html()}")
+    finally:
+        explorer.data = data
+    page.goto(file.as_uri())
+    page.locator("figcaption", has_text="live, seed 0, 120 weights").first.wait_for()
+    page.locator(".aoq [data-name=lr] input").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelectorAll('.aoq canvas')[6].ariaLabel.endsWith('not run yet')")
+    assert page.troubles == []

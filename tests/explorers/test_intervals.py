@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from aoqlab import AOQ, LSQ, StatsQ, ThreeStage, models, quantize
+from aoqlab import AOQ, LSQ, StatsQ, ThreeStage, methods, models, quantize
 from aoqlab.explorers import intervals
 from aoqlab.explorers.interval_terms import GRIDS, PULL, RATIOS, moments_of, starts_of
 from aoqlab.explorers.summary import summarise
@@ -80,6 +80,156 @@ def test_checkpoint_files_and_runs_are_sources(trained, tmp_path, monkeypatch):
     for name in ("mine", run):
         explorer = intervals(name)
         assert explorer.value("bits") == 4 and explorer.state["quantizer"] == "aoq-mid-rise"
+
+
+def named(method, bits=3, **options):
+    """A network as a run by that method has it, and the text of the run's settings."""
+    net = models.create("digits_cnn", in_chans=1, image_size=8)
+    quantized = quantize(net, weights=methods.get(method, **options).weights(bits))
+    for site in weight_sites(quantized).values():
+        if hasattr(site.quantizer, "shrink"):
+            site.quantizer.shrink.fill_(0.5)
+            site.quantizer.level_interval.data.mul_(1.5)
+    return quantized, json.dumps({"settings": {"method": method, "bits": bits, "method_options": options}})
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [("n2uq", "statsq"), ("statsq", "statsq"), ("lsq+freeze", "lsq"), ("lsq", "lsq"), ("aoq-coupled", "aoq-mid-rise")],
+)
+def test_a_run_and_its_network_say_which_quantizer_was_trained(method, kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("AOQLAB_ROOT", str(tmp_path))
+    quantized, config = named(method)
+    run = tmp_path / "data" / "runs" / "mine"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text(config)
+    save_file({key: value.contiguous() for key, value in quantized.state_dict().items()}, run / "model.safetensors")
+    for source in ("mine", quantized):
+        explorer = intervals(source)
+        assert (explorer.state["quantizer"], explorer.value("bits"), explorer.state["start"]) == (kind, 3, "learned")
+
+
+def test_thresholds_of_a_coupled_quantizer_are_its_levels(tmp_path):
+    quantized, _ = named("aoq-coupled")
+    explorer, site = intervals(quantized), weight_sites(quantized)["conv2"]
+    assert torch.allclose(explorer.quantizer().thresholds(), site.quantizer.thresholds(), rtol=1e-6)
+    assert torch.allclose(explorer.quantizer().levels(), site.quantizer.levels(), rtol=1e-6)
+
+
+def test_a_file_that_does_not_say_which_quantizer_says_so(tmp_path):
+    for method, kinds in {"lsq": ("lsq", "statsq"), "aoq": ("aoq-mid-rise", "aoq-mid-tread")}.items():
+        state = {key: value.contiguous() for key, value in named(method)[0].state_dict().items()}
+        save_file(state, tmp_path / "net.safetensors")
+        explorer = intervals(tmp_path / "net.safetensors")
+        learned = explorer.data["layers"]["conv2"]["learned"]
+        assert learned["kinds"] == kinds and learned["bits"] is None
+        assert "does not say which quantizer they are of" in learned["remark"] and "how many bits" in learned["remark"]
+        explorer.set(bits=5)
+        assert explorer.state["start"] == "learned"  # five may be right
+
+
+def test_means_over_channels_are_called_so():
+    remarks = [
+        intervals(named("lsq", per_channel=yes)[0]).data["layers"]["conv2"]["learned"]["remark"]
+        for yes in (True, False)
+    ]
+    assert remarks == ["The trained intervals are means over channels, which have one each.", ""]
+
+
+def test_trained_intervals_belong_to_the_trained_quantizer(trained):
+    explorer = intervals(trained)
+    for change in ({"quantizer": "lsq"}, {"quantizer": "aoq-mid-rise"}, {"bits": 2}):
+        explorer.set(layer="conv2", start="learned")
+        assert (explorer.state["start"], explorer.state["quantizer"], explorer.value("bits")) == (
+            "learned",
+            "aoq-mid-tread",
+            3,
+        )
+        explorer.set(**change)
+        assert explorer.state["start"] == "own"
+    with pytest.raises(ValueError, match="no finite intervals were trained with conv2 by such a quantizer"):
+        explorer.set(start="learned", quantizer="lsq")
+    explorer.state = explorer.state | {"start": "learned", "quantizer": "lsq"}
+    assert explorer.state["start"] == "own"
+
+
+def test_another_layers_quantizer_is_taken_over_with_its_intervals(net):
+    explorer, other = intervals(quantize(copy.deepcopy(net), weights=LSQ(4))), intervals(named("aoq")[0])
+    explorer.layers["conv3"] = other.layers["conv3"]
+    explorer.set(layer="conv3")
+    assert (explorer.state["start"], explorer.state["quantizer"], explorer.value("bits")) == (
+        "learned",
+        "aoq-mid-rise",
+        3,
+    )
+    explorer.set(layer="conv1")  # not quantized
+    assert explorer.state["start"] == "own"
+
+
+def test_a_set_interval_is_used_and_the_other_stays_where_it_was():
+    explorer = intervals(randn(5000))
+    explorer.set(bits=4)
+    own = explorer.quantizer().level_interval.item()
+    explorer.set(th=0.5)
+    quantizer = explorer.quantizer()
+    assert explorer.state["start"] == "free"
+    assert float(quantizer.threshold_interval) == pytest.approx(0.5 * explorer.summary("weights").sigma, rel=1e-6)
+    assert quantizer.level_interval.item() == pytest.approx(own, rel=1e-6)
+    explorer.set(locked=True, start="free")
+    explorer.set(le=0.25)
+    assert explorer.quantizer().threshold_interval.item() == explorer.quantizer().level_interval.item()
+    assert explorer.value("th") == 0.25
+    explorer.set(start="own")
+    assert not explorer.state["locked"]
+    explorer.set(th=0.5, start="own")
+    assert explorer.state["start"] == "own"
+
+
+def test_locking_trained_intervals_frees_them(trained):
+    explorer = intervals(trained)
+    was = float(explorer.quantizer().threshold_step)
+    explorer.set(locked=True)
+    assert explorer.state["start"] == "free" and explorer.state["th"] > 0
+    unit = explorer.summary("conv2").sigma
+    assert explorer.value("th") * unit == pytest.approx(was, rel=0.03)  # a stop is at most 2% away
+
+
+def test_the_moment_is_set_by_index_and_shrinking_by_hand_leaves_the_training():
+    explorer = intervals(randn(100))
+    explorer.set(moment=50)
+    assert explorer.value("moment")["progress"] == 0.49
+    with pytest.raises(ValueError, match="moment stands at a whole number from 0 to 101"):
+        explorer.set(moment=0.5)
+    explorer.set(alpha=0.6)
+    assert explorer.value("moment") is None and float(explorer.quantizer().shrink) == pytest.approx(0.6)
+    explorer.set(moment=101)
+    explorer.set(moment=0)
+    assert float(explorer.quantizer().shrink) == 1
+
+
+def test_weights_that_are_trained_on_leave_picture_and_numbers_as_they_were():
+    net = nn.Sequential(nn.Linear(40, 50))
+    weights = net[0].weight
+    for source in (net, net.state_dict(), weights, weights.detach().numpy()):
+        explorer = intervals(source)
+        layer = explorer.state["layer"]
+        before = explorer.readouts(), explorer.answer_layer(explorer.state, layer)
+        with torch.no_grad():
+            weights.data.mul_(2)
+        assert (explorer.readouts(), explorer.answer_layer(explorer.state, layer)) == before
+
+
+def test_what_is_no_signal_is_told_from_what_is_no_noise():
+    explorer = intervals(torch.zeros(10))
+    explorer.set(quantizer="aoq-mid-rise")
+    found = explorer.readouts()
+    assert found["power"] == 0 < found["mse"] and found["sqnr"] is None
+    units = [intervals(w)._message("weights")["unitName"] for w in (torch.zeros(10), torch.full((3,), 0.2), randn(10))]
+    assert units == ["", "|w|", "σ"]
+    explorer = intervals(torch.full((3,), 0.25))
+    explorer.set(quantizer="lsq", th=1.0)
+    found = explorer.readouts()
+    assert found["mse"] == 0 < found["power"] and found["sqnr"] is None
 
 
 def test_what_is_no_source_is_named(as_shipped):
@@ -290,5 +440,18 @@ def test_export_draws_the_state_and_records_it(kind, tmp_path, monkeypatch):
     assert record["quantizer"] == kind and record["bits"] == 3
     assert record["threshold_step"] == pytest.approx(float(quantizer.thresholds().diff()[0]), rel=1e-4)
     assert record["readouts"]["mse"] == explorer.readouts()["mse"]
+    assert ("alpha" in record, "moment" in record, "le" in record, "th" in record) == (
+        kind.startswith("aoq"),
+        False,
+        False,
+        False,
+    )
+    explorer.set(th=0.5, moment=40)
+    free = explorer.record(explorer.state)["parameters"]
+    assert [name for name in ("start", "th", "le", "locked", "alpha", "moment") if name in free] == {
+        "aoq": ["start", "th", "le", "locked", "moment"],
+        "lsq": ["start", "th"],
+        "statsq": [],
+    }[kind.split("-")[0]]
     left, middle, right = explorer.figure(explorer.state).axes
     assert len(right.patches) == 8 and left.get_xlabel() == middle.get_xlabel() == "weight $w$"

@@ -123,6 +123,23 @@ def test_where_epochs_have_no_record_of_their_own_the_rate_is_that_of_the_last_r
     assert course.transitions is None
 
 
+def test_rates_are_per_optimizer_step_where_codes_were_looked_at_more_seldom(project, monkeypatch):
+    source = sources(None)[0]["done"]
+    often, read = course_of(source), type(source).table
+
+    def seldom(self, name):
+        frame = read(self, name)
+        if name not in ("history", "levels"):
+            return frame
+        return frame[frame["step"] % 3 == 0].assign(step=frame["step"] // 3)
+
+    monkeypatch.setattr(type(source), "table", seldom)
+    course = course_of(dataclasses.replace(source, track_every=3))
+    assert course.steps.tolist() == often.steps.tolist() == [0, 21, 42]
+    np.testing.assert_allclose(course.rate, often.rate)
+    assert (often.message()["every"], course.message()["every"]) == (1, 3)
+
+
 @pytest.fixture
 def moved(project, tmp_path):
     """The run as a source of its own, with a copy of its folder to take things from."""

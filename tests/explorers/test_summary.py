@@ -25,6 +25,7 @@ SHAPES = {
     "heavy tails": lambda n, g: torch.randn(n, generator=g) / torch.rand(n, generator=g).clamp_min(1e-4).sqrt(),
     "pruned": lambda n, g: torch.randn(n, generator=g) * (torch.rand(n, generator=g) > 0.6),
     "half precision": lambda n, g: torch.randn(n, generator=g).half(),
+    "clipped": lambda n, g: torch.randn(n, generator=g).clamp(-1, 1),
     "already quantized": lambda n, g: torch.round(torch.randn(n, generator=g) * 2) / 2,
 }
 
