@@ -20,8 +20,8 @@ from ..findings import Finding, as_text, table
 from ..plots import use_style
 from ..toy.landscape import run_landscape
 from ..toy.landscape import sweep as landscape_sweep
-from ..toy.regression import FULL, REDUCED, RegressionProblem
-from . import network, pictures, surface
+from ..toy.regression import FULL, REDUCED, EnsembleResult, RegressionProblem
+from . import network, pictures, samples, surface
 from .landscape import landscape_findings
 
 REDUCED_SEEDS = range(5)
@@ -64,28 +64,37 @@ def landscape_study() -> list[Finding]:
 
 
 def regression_study(name: str, problem: RegressionProblem, seeds: Sequence[int]) -> list[Finding]:
-    """The surface, seed by seed: a seed that is done is kept at once, so an interrupted study goes on where it was."""
+    """The surface, seed by seed: a seed that is done is kept at once, so an interrupted study goes on where it was.
+
+    Of the first seed, single weights are kept as well.
+    """
     configurations = surface.configurations()
     settings = {"problem": asdict(problem), "configurations": [c.describe() for c in configurations]}
     partial = paths.results_dir() / f".{name}-partial"
     if partial.is_dir() and _read(partial / "settings.json") != json.loads(json.dumps(settings)):
         shutil.rmtree(partial)  # left by other settings
     write_atomic(partial / "settings.json", json.dumps(settings).encode())
+    sampled = partial / "samples.parquet"
     runs, histories, computed = [], [], []
     with tqdm(total=len(seeds) * len(configurations) * problem.steps, desc="toy regression", unit_scale=True) as bar:
         for position, seed in enumerate(seeds):
             table_file, history_file, origin = (
                 partial / f"{what}-{seed}" for what in ("runs.parquet", "history.parquet", "origin.json")
             )
-            if origin.is_file():
+            first = position == 0
+            if origin.is_file() and (sampled.is_file() or not first):
                 bar.update(len(configurations) * problem.steps)
             else:
                 started = time.perf_counter()
-                result = surface.sweep(problem, [seed], progress=bar.update)
+                followed = samples.FOLLOWED if first else 0
+                result = surface.sweep(problem, [seed], trajectories=followed, progress=bar.update)
                 _write_parquet(result.runs, table_file)
                 _write_parquet(result.history, history_file)
                 seconds = round(time.perf_counter() - started, 1)
-                write_atomic(origin, json.dumps({"seed": seed, "seconds": seconds, **provenance()}).encode())
+                made = {"seed": seed, "seconds": seconds, **provenance()}
+                if first:
+                    _write_samples(result, sampled, problem, made)
+                write_atomic(origin, json.dumps(made).encode())
             runs.append(pd.read_parquet(table_file))
             history = pd.read_parquet(history_file).assign(seed=seed)
             history["run"] += position * len(configurations)
@@ -97,11 +106,17 @@ def regression_study(name: str, problem: RegressionProblem, seeds: Sequence[int]
     folder = paths.results_dir()
     stored = write_frame(all_runs, folder / f"{name}-runs.parquet")
     stored_history = write_frame(history, folder / f"{name}-history.parquet")
+    write_atomic(folder / f"{name}-samples.parquet", sampled.read_bytes())
     record = {"seeds": list(seeds), "problem": asdict(problem), "computed": computed, "analysed": provenance()}
     write_atomic(folder / f"{name}.json", (json.dumps(record, indent=2) + "\n").encode())
     shutil.rmtree(partial, ignore_errors=True)
     pictures.draw_regression(name, problem, all_runs, history, stored, stored_history)
     return surface.findings(all_runs, name.replace("-", " "), history)
+
+
+def _write_samples(result: EnsembleResult, path: Path, problem: RegressionProblem, made: dict[str, Any]) -> None:
+    about = {"problem": asdict(problem), "computed": made}
+    write_atomic(path, lambda file: samples.write_samples(result, file, about))
 
 
 def _write_parquet(frame: pd.DataFrame, path: Path) -> None:

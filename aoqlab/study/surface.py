@@ -28,10 +28,17 @@ def configurations(learning_rates: Sequence[float] = LEARNING_RATES) -> list[Run
 
 
 def sweep(
-    problem: RegressionProblem, seeds: Sequence[int], *, progress: Callable[[int], object] | None = None
+    problem: RegressionProblem,
+    seeds: Sequence[int],
+    *,
+    trajectories: int = 0,
+    progress: Callable[[int], object] | None = None,
 ) -> EnsembleResult:
-    """The whole surface; ``progress`` is called with training steps, of ``len(configurations()) * steps`` per seed."""
-    return run_ensemble(configurations(), seeds, problem, records=20, progress=progress)
+    """The whole surface, with the trajectories of that many weights.
+
+    ``progress`` is called with training steps, of ``len(configurations()) * steps`` per seed.
+    """
+    return run_ensemble(configurations(), seeds, problem, records=20, trajectories=trajectories, progress=progress)
 
 
 def findings(runs: pd.DataFrame, problem: str, history: pd.DataFrame | None = None) -> list[Finding]:
