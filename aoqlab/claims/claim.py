@@ -79,6 +79,8 @@ class Matched:
     def of(self, runs: pd.DataFrame, column: str) -> pd.Series:
         """Seed -> value. Raises ``NotRunError``."""
         own = _members(runs, self.group)
+        if own["variant"].nunique() < 2:
+            raise NotRunError(f"there is one variant of {self.group!r} alone, and nothing between")
         wanted = At(self.like).of(runs, self.by)
         found = {}
         for seed, rows in own.groupby("seed"):

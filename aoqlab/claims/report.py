@@ -181,6 +181,8 @@ def readme_differs(results: Results, path: str | Path) -> bool:
 
 def _effect(row: dict) -> str:
     beyond = "" if not row["mark"] else f" (to lie {'above' if row['direction'] > 0 else 'below'} {row['mark']:g})"
+    if not np.isfinite(row["effect"]):
+        return f"nothing to compare with{beyond}"
     # Differences of equal errors are zero but for rounding.
     effect, low, high = (0.0 if abs(row[k]) < ROUNDING else row[k] for k in ("effect", "low", "high"))
     return f"{effect:+.3g} [{low:+.3g}, {high:+.3g}] {row['unit']}{beyond}"

@@ -71,6 +71,8 @@ def test_what_was_not_run_or_not_measured_is_said():
         Part("x", "overlap", At("aoq"), None, 1, "").differences(RUNS)
     with pytest.raises(NotRunError, match="error is not measured"):
         Part("x", "error", At("aoq"), None, 1, "").differences(RUNS.assign(error=np.nan))
+    with pytest.raises(NotRunError, match="one variant of 'other' alone"):
+        Part("x", "error", At("aoq"), Matched("other", "aoq", "rate"), 1, "").differences(RUNS)
     short = RUNS[(RUNS["variant"] != "slow") | (RUNS["seed"] > 0)]
     with pytest.raises(NotRunError, match="seeds differ"):
         Part("x", "error", At("aoq"), At("slow"), 1, "").differences(short)
