@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import joblib
+
+ROOT = "AOQLAB_ROOT"
+"""Where the project is, see :mod:`aoqlab.paths`; a process that stays would keep that of its first call."""
 
 
 def side_by_side(
@@ -15,14 +19,20 @@ def side_by_side(
     """(name, work, arguments) in, (name, what the work returned) out, in the order in which they are done.
 
     ``jobs`` at a time (-1: one per core); 1 works in this process. Work and arguments have to be picklable. The
-    processes stay for the next call, so that what they import is imported once.
+    processes stay for the next call, so that what they import is imported once; the project they work in is that of
+    the caller.
     """
     # A process that has grown by 300 MB ends after its work and another takes its place. joblib warns of it from the
     # thread that hands out work; were the warning an error, that thread would end and everybody wait for ever.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
     pool = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    return iter(pool(joblib.delayed(_named)(name, work, arguments) for name, work, arguments in todo))
+    root = os.environ.get(ROOT)
+    return iter(pool(joblib.delayed(_named)(root, name, work, arguments) for name, work, arguments in todo))
 
 
-def _named(name: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, Any]:
+def _named(root: str | None, name: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, Any]:
+    if root is not None:
+        os.environ[ROOT] = root
+    elif ROOT in os.environ:
+        del os.environ[ROOT]
     return name, work(*arguments)

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from aoqlab._parallel import side_by_side
+from aoqlab.paths import project_root
 
 KEPT = []
 
@@ -23,6 +24,17 @@ def grow(megabytes):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_every_result_comes_back_under_its_name(jobs):
     assert dict(side_by_side(jobs, ((f"{x}", square, (x,)) for x in range(5)))) == {f"{x}": x * x for x in range(5)}
+
+
+def project(_):
+    return str(project_root())
+
+
+def test_processes_that_stay_follow_the_caller_to_another_project(tmp_path, monkeypatch):
+    for name in ("one", "other"):
+        monkeypatch.setenv("AOQLAB_ROOT", str(tmp_path / name))
+        found = dict(side_by_side(2, ((k, project, (k,)) for k in range(4))))
+        assert set(found.values()) == {str(tmp_path / name)}
 
 
 def test_a_process_that_has_grown_is_replaced_and_the_work_goes_on():

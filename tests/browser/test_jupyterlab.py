@@ -108,25 +108,25 @@ def test_the_kernel_walks_as_the_page_does(hands):
     assert hand.numbers() == by_page != before
 
 
-def test_live_runs_join_the_stored_ones_at_once_or_after_every_move(hands, lab):
+def test_live_runs_join_the_stored_ones_at_once_or_after_every_move(hands):
     hand = hands["toy"]
-    origins = hand.root.locator("canvas").nth(6).element_handle()
 
     def until(words):
-        lab.wait_for_function("([canvas, words]) => canvas.ariaLabel.includes(words)", arg=[origins, words])
+        hand.root.locator("figcaption", has_text=words).nth(3).wait_for()
 
     def elsewhere():
         hand.press("shrink_min", "ArrowLeft" if hand("shrink_min").input_value() != "0" else "End")
-        until("not run yet")
+        hand.pictures()  # it is drawn by now
 
     hand("follow").uncheck()
     elsewhere()
+    until("stored, seed 0")
     hand.button("^Run live$").click()
-    until("weights end at")
+    until("live, seed 0")
     assert "live" in hand.root.locator(".readouts").inner_text()
     hand("follow").check()
     elsewhere()
-    until("weights end at")
+    until("live, seed 0")
     hand("follow").uncheck()
 
 
