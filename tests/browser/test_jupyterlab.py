@@ -134,6 +134,7 @@ def test_a_run_that_the_page_has_not_comes_from_the_kernel(hands):
     hand = hands["runs"]
     hand("second").select_option("recorded-digits-lsq-2bit-seed3")
     hand.root.locator("thead").get_by_text("LSQ, 2 bits, seed 3").wait_for()
+    assert hand("second").input_value() == "recorded-digits-lsq-2bit-seed3"
 
 
 @pytest.mark.parametrize("name", ["intervals", "toy", "landscape", "runs"])

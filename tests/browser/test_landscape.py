@@ -40,6 +40,7 @@ def test_speed_changes_while_it_plays(opened):
     opened.get_by_role("button", name="Pause: training step").wait_for()
     step = int(output(opened, "step").inner_text())
     opened.wait_for_function(f"document.querySelector('[data-name=step] output').textContent > {step + 30}")
+    assert opened.get_by_role("button", name="Pause: training step").is_visible(), "it does not play on"
 
 
 def test_where_motion_is_reduced_a_click_shows_the_whole_walk(opened):

@@ -92,6 +92,7 @@ def test_play_stops_where_the_runs_end_and_begins_anew(exported, page):
     root.get_by_role("button", name="Play: epoch").click()
     root.get_by_text(re.compile(r"^[1-5] of 30")).wait_for()
     root.get_by_role("button", name="Pause: epoch").click()
+    assert 1 <= int(slider(root).input_value()) < 30
 
 
 def test_a_run_that_is_not_in_the_page_is_refused_with_a_sentence_and_the_choice_goes_back(exported, page):

@@ -58,6 +58,7 @@ def test_another_measure_colours_the_surface_anew(opened):
     before = surface.evaluate(PIXELS)
     opened.locator(".aoq [data-name=measure] select").select_option("explored_volume")
     changed(opened, surface, before)
+    assert opened.troubles == []
 
 
 def test_without_a_kernel_run_live_says_so_and_the_rest_goes_on(opened):

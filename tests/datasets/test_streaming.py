@@ -156,9 +156,9 @@ def test_small_images_that_would_take_too_much_memory_stream(tmp_path, monkeypat
 
 
 def test_large_images_are_looked_at_once(photos, monkeypatch):
-    datasets.load(photos, image_size=24, workers=0)
+    first = datasets.load(photos, image_size=24, workers=0)
     monkeypatch.setattr(folders, "look_at_all", lambda *_, **__: pytest.fail("looked at again"))
-    datasets.load(photos, image_size=32, workers=0)
+    assert datasets.load(photos, image_size=32, workers=0).classes == first.classes
 
 
 def test_a_file_that_vanishes_later_is_named(photos):
