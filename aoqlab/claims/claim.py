@@ -145,6 +145,11 @@ class Part:
     derive: Callable[[pd.DataFrame], pd.Series] | None = None
     """Makes ``column`` from the others, where no run has it."""
 
+    @property
+    def matched(self) -> bool:
+        """Whether a seed may have nothing to be compared with."""
+        return isinstance(self.second, Matched)
+
     def differences(self, runs: pd.DataFrame) -> pd.Series:
         """Seed -> effect in the unit. Raises ``NotRunError`` where runs or the measure are missing."""
         if self.derive is not None:
@@ -159,7 +164,7 @@ class Part:
             if set(first.index) != set(second.index):
                 raise NotRunError(f"{self.statistic}: seeds differ, {sorted(first.index)} and {sorted(second.index)}")
             effect = np.log2(first / second) if self.form == "log2 ratio" else first - second
-        if effect.isna().all() and not isinstance(self.second, Matched):
+        if effect.isna().all() and not self.matched:
             raise NotRunError(f"{self.column} is not measured here")
         # Errors are differences from 1, and equal ones should differ by nothing.
         return (effect * self.scale).sort_index().round(12)

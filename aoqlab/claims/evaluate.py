@@ -114,11 +114,11 @@ def _on(parts: Iterable[Part], experiment: Experiment) -> list[Part]:
 def _compared(part: Part, runs: pd.DataFrame, experiment: Experiment) -> tuple[pd.Series, Comparison]:
     effect = part.differences(runs)
     usable = effect[np.isfinite(effect)]
-    if not len(usable) and not isinstance(part.second, Matched):
+    if not len(usable) and not part.matched:
         raise NotRunError(f"{part.statistic}: no seed has a value")
     result = compare(usable.to_numpy(), direction=part.direction, mark=part.mark, least=LEAST[experiment.kind])
     if len(usable) < len(effect):  # to leave out a run that failed would flatter the method that fails
-        what = "have nothing to compare with" if isinstance(part.second, Matched) else "have no value"
+        what = "have nothing to compare with" if part.matched else "have no value"
         reason = f"{len(effect) - len(usable)} of {len(effect)} seeds {what}"
         result = replace(result, verdict="undecided", reason=reason)
     return effect, result
