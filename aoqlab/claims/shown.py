@@ -86,7 +86,8 @@ def panels(
     for ax, (data, rows) in zip(grid, usable.items(), strict=False):
         lost = len(chosen[data]) - len(rows)
         ax.set_title(
-            f"{data}, n = {rows['seed'].nunique()}" + (f"\n{lost} runs without a finite value" if lost else "")
+            f"{data}, n = {rows['seed'].nunique()}" + (f"\n{lost} runs without a finite value" if lost else ""),
+            fontsize="small" if across > 4 else None,  # else long names run into each other
         )
     return figure, {data: (ax, rows) for ax, (data, rows) in zip(grid, usable.items(), strict=False)}
 
