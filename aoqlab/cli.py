@@ -11,7 +11,6 @@ import importlib
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,10 @@ if TYPE_CHECKING:
 
 USAGE_ERROR = 2  # the exit status argparse itself uses
 INTERRUPTED = 130  # as the shell reports a program that Ctrl-C ended
+
+# Each test file whole in one of a few processes, as what is dear to make is made once a file.
+IN_PROCESSES = ("--numprocesses=logical", "--maxprocesses=4", "--dist=loadfile")
+BROWSER_TESTS = "tests/browser"
 
 TRAINING = "ARCH N_BITS QUANTIZE_DOWNSAMPLING [...]"
 
@@ -144,38 +147,28 @@ def _test(pytest_arguments: Sequence[str]) -> int:
 
     notebooks = sorted(str(path.relative_to(root)) for path in paths.notebooks_dir().glob("*.ipynb"))
     keys = "metadata.language_info metadata.widgets"
-    # Tests in a browser mostly wait, so that the others run beside them, unless a part of the tests was asked for.
-    browser = ["pytest", "tests/browser"] if not pytest_arguments and (root / "tests" / "browser").is_dir() else None
     steps: dict[str, list[str]] = {
         "ruff check": ["ruff", "check"],
         "ruff format": ["ruff", "format", "--check"],
         "mypy": ["mypy"],
         "nbstripout": ["nbstripout", "--verify", "--extra-keys", keys, *notebooks],
-        "pytest": ["pytest", *pytest_arguments, *(["--ignore=tests/browser"] if browser else [])],
     }
     if not notebooks:
         del steps["nbstripout"]  # without a file it would wait for one on standard input
+    if pytest_arguments:
+        steps["pytest"] = ["pytest", *pytest_arguments]
+    else:  # two calls: with a browser's event loop in its process no other test could start one
+        steps["pytest"] = ["pytest", *IN_PROCESSES, f"--ignore={BROWSER_TESTS}"]
+        if (root / BROWSER_TESTS).is_dir():
+            steps["pytest in a browser"] = ["pytest", *IN_PROCESSES, BROWSER_TESTS]
 
     failed = []
-    with tempfile.TemporaryFile() as said:
-        beside = browser and subprocess.Popen(_module(browser), cwd=root, stdout=said, stderr=subprocess.STDOUT)
-        for name, command in steps.items():
-            print(f"== {name}", flush=True)
-            if subprocess.run(_module(command), cwd=root, check=False).returncode != 0:
-                failed.append(name)
-        if beside:
-            steps["pytest in a browser"] = []
-            print("== pytest in a browser", flush=True)
-            if beside.wait() != 0:
-                failed.append("pytest in a browser")
-            said.seek(0)
-            print(said.read().decode(errors="replace"), flush=True)
+    for name, command in steps.items():
+        print(f"== {name}", flush=True)
+        if subprocess.run([sys.executable, "-m", *command], cwd=root, check=False).returncode != 0:
+            failed.append(name)
     print(f"== failed: {', '.join(failed)}" if failed else f"== passed: {', '.join(steps)}", flush=True)
     return 1 if failed else 0
-
-
-def _module(command: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", *command]
 
 
 def _lab(jupyter_arguments: Sequence[str]) -> int:
