@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -36,8 +35,8 @@ def bootstrap_interval(differences: Iterable[float], *, level: float = 0.95) -> 
     """Studentised bootstrap interval of the mean, with a fixed random state.
 
     ``[m - q_high se, m - q_low se]``, q being the quantiles of ``t* = (m* - m) / se*`` over resamples. With 5 to 10
-    seeds it covers the truth in 93 to 96% of simulated experiments, where scipy's bootstraps (percentile, BCa), which
-    resample the mean alone, cover 81 to 90%. Below five values resampling has too little to go on, and Student's t
+    seeds it covers the truth in 93 to 96% of simulated experiments, where bootstraps of the mean alone (scipy's methods
+    percentile and BCa) cover 81 to 90%. Below five values resampling has too little to go on, and Student's t
     interval is returned; one value has none: (-inf, inf). Equal values give a point. Source: Efron and Tibshirani, An
     Introduction to the Bootstrap, section 12.5.
     """
@@ -63,27 +62,26 @@ def standard_error(values: np.ndarray) -> float:
 
 
 def resampled_t(values: np.ndarray, *, distinct: int = 2) -> np.ndarray:
-    """``t* = (m* - m) / se*`` over 9,999 resamples of n unequal values, the same resamples in every call.
+    """``t* = (m* - m) / se*`` over 9,999 resamples of n unequal values (scipy's bootstrap), the same in every call.
 
     Resamples of fewer than ``distinct`` of the n values, and those of equal values, which have no t, are left out.
     """
-    n, scale = len(values), values.std(ddof=1)
-    centred = (values - values.mean()) / scale
-    counts = _resamples(n)
-    means = counts @ centred / n
-    variances = (counts @ centred**2 / n - means**2) / (n - 1)
-    usable = variances > 1e-12  # above the rounding of the difference of two means
-    if distinct > 2:
-        usable &= np.count_nonzero(counts, axis=1) >= distinct
-    return means[usable] / np.sqrt(variances[usable])
+    n, centred = len(values), (values - values.mean()) / values.std(ddof=1)
 
+    def t_of(places: np.ndarray, axis: int) -> np.ndarray:
+        drawn = places.astype(int)
+        sample = centred[drawn]
+        means, variances = sample.mean(axis), sample.var(axis) / (n - 1)
+        usable = variances > 1e-12  # above rounding
+        if distinct > 2:
+            usable &= 1 + np.count_nonzero(np.diff(np.sort(drawn, axis), axis=axis), axis=axis) >= distinct
+        return np.stack([means / np.sqrt(np.where(usable, variances, 1)), usable])
 
-@functools.lru_cache(maxsize=8)
-def _resamples(n: int) -> np.ndarray:
-    """How often each of n values is drawn, (9999, n)."""
-    draws = np.random.default_rng(0).integers(0, n, (RESAMPLES, n))
-    flat = draws + n * np.arange(RESAMPLES)[:, None]
-    return np.bincount(flat.ravel(), minlength=RESAMPLES * n).reshape(RESAMPLES, n).astype(float)
+    # Places rather than values are drawn, for equal values in different places count as several.
+    rng = np.random.default_rng(0)
+    drawn = stats.bootstrap((np.arange(n),), t_of, n_resamples=RESAMPLES, method="percentile", rng=rng)
+    t, usable = drawn.bootstrap_distribution
+    return t[usable > 0]
 
 
 def verdict_of(low: float, high: float, direction: int) -> Verdict:
