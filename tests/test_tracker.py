@@ -166,22 +166,34 @@ def test_histograms_and_transitions_are_counted_by_definition(bits, path):
 
 
 @pytest.mark.parametrize("bits", BITS)
-def test_the_table_of_transitions_has_every_pair_that_occurred_and_no_other(bits):
+@pytest.mark.parametrize("ends", [[], [20], [1, 6, 6, 17], [7, 20]])
+def test_the_table_of_transitions_has_every_pair_of_every_period_and_no_other(bits, ends):
     codes = walk(size_of(LAYERS), bits, 20)
-    table = fed(bits, codes).transition_frame()
+    tracker, fed_to = OscillationTracker(LAYERS, bits), 0
+    for end in ends:
+        feed(tracker, codes[fed_to:end], LAYERS)
+        tracker.close_period()
+        fed_to = end
+        again = OscillationTracker(LAYERS, bits)  # also by way of a checkpoint
+        again.load_state_dict(tracker.state_dict())
+        tracker = again
+    feed(tracker, codes[fed_to:], LAYERS)
     expected = [
-        (name, a, b, count)
-        for name, part in split(codes, LAYERS).items()
+        (period, name, a, b, count)
+        for period, (start, end) in enumerate(pairwise([1, *ends, 20]), 1)
+        for name, part in split(codes[max(0, start - 1) : end], LAYERS).items()
         for (a, b), count in np.ndenumerate(brute_transitions(part, bits))
         if count
     ]
+    table = tracker.transition_frame()
     assert list(table.itertuples(index=False, name=None)) == expected
-    assert list(table) == ["layer", "from", "to", "count"] and table.dtypes.iloc[1:].eq("int64").all()
+    assert list(table) == ["period", "layer", "from", "to", "count"]
+    assert table.drop(columns="layer").dtypes.eq("int64").all()
 
 
 def test_where_nothing_moved_the_table_of_transitions_is_empty():
     table = feed(OscillationTracker((6,), 2), np.zeros((5, 6), int)).transition_frame()
-    assert len(table) == 0 and table.dtypes.iloc[1:].eq("int64").all()
+    assert len(table) == 0 and table.drop(columns="layer").dtypes.eq("int64").all()
 
 
 @settings(max_examples=25)

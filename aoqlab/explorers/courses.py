@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from .. import paths
 from .. import runs as stored
 from ..plots import method_label
-from ..training import checkpoint
 from .base import packed
 
 WHOLE = "all layers"
@@ -56,6 +53,38 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Transitions:
+    """How often weights went from a code to another, in every epoch of every layer (``WHOLE`` first).
+
+    Sparse, for at 8 bits hardly any of 65,536 pairs occurs: those of layer l and epoch e are ``bounds[l (E + 1) + e]``
+    to the next bound of ``places`` (``from n + to``) and ``counts``. In epoch 0, the start, there are none.
+    """
+
+    codes: int
+    epochs: int
+    bounds: NDArray[np.int64]
+    places: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    def within(self, layer: int, epoch: int) -> NDArray[np.int64]:
+        """Counts (n, n): from, to."""
+        cell = layer * (self.epochs + 1) + epoch
+        own = slice(*self.bounds[cell : cell + 2])
+        counts = np.zeros(self.codes**2, np.int64)
+        counts[self.places[own]] = self.counts[own]
+        return counts.reshape(self.codes, self.codes)
+
+    def of_layer(self, layer: int) -> NDArray[np.int64]:
+        """All counts of a layer that are not 0, in any epoch."""
+        first, last = self.bounds[[layer * (self.epochs + 1), (layer + 1) * (self.epochs + 1)]]
+        return self.counts[first:last]
+
+    def message(self) -> dict[str, Any]:
+        """For the browser; the bounds in float64, as they may be too large for exact float32."""
+        return {"bounds": packed(self.bounds, "float64"), "places": packed(self.places), "counts": packed(self.counts)}
+
+
+@dataclass(frozen=True)
 class Course:
     """A run at the end of epochs 0 (the start) to E; L layers, ``WHOLE`` first, and n levels.
 
@@ -63,8 +92,7 @@ class Course:
     per level; ``oscillating``, the share with a frequency above the tracker's limit; ``rate``, crossings per weight and
     optimizer step since the record of the epoch before; ``crossed``, crossings per weight so far. Codes were looked at
     every ``every`` optimizer steps, and no crossing in between was seen. ``intervals``: step sizes. Unknown numbers are
-    NaN. ``transitions``: codes left and reached, summed over training up to the epoch ``transitions_until``, where a
-    table or a checkpoint keeps them.
+    NaN. ``transitions``: codes left and reached in every epoch, where a table keeps them.
     """
 
     layers: list[str]
@@ -77,8 +105,7 @@ class Course:
     intervals: Floats  # (L, E + 1)
     accuracy: Floats  # (E + 1,), share of test images
     stages: list[tuple[int, int, str]]
-    transitions: Floats | None  # (L, n, n): layer, from, to
-    transitions_until: float
+    transitions: Transitions | None
     every: int = 1
 
     @property
@@ -90,7 +117,7 @@ class Course:
         arrays = {
             name: packed(getattr(self, name)) for name in ("shares", "oscillating", "rate", "crossed", "intervals")
         }
-        known = {} if self.transitions is None else {"transitions": packed(self.transitions)}
+        known = {} if self.transitions is None else self.transitions.message()
         return {
             **arrays,
             **known,
@@ -99,7 +126,6 @@ class Course:
             "weights": self.weights.astype(int).tolist(),
             "steps": self.steps.tolist(),
             "stages": self.stages,
-            "until": self.transitions_until,
             "every": self.every,
         }
 
@@ -157,7 +183,6 @@ def course_of(source: Source) -> Course:
     crossings = _with_sum(of["crossings"])[:, at] / _with_sum(weights)[:, None]
     total = weights.sum()
     oscillating = np.concatenate([(weights @ of["oscillating_share"])[None] / total, of["oscillating_share"]])[:, at]
-    transitions, until = _transitions(source, layers, of["crossings"][:, -1], ends)
     return Course(
         layers=[WHOLE, *layers],
         weights=_with_sum(weights),
@@ -169,8 +194,7 @@ def course_of(source: Source) -> Course:
         intervals=_intervals(source.table("intervals"), layers, len(metrics)),
         accuracy=np.concatenate([[np.nan], metrics["test_accuracy"].to_numpy(np.float64)]),
         stages=_stages(metrics),
-        transitions=transitions,
-        transitions_until=until,
+        transitions=_transitions(source, layers, len(metrics), moved=bool(of["crossings"].any())),
         every=source.track_every,
     )
 
@@ -223,28 +247,16 @@ def _stages(metrics: pd.DataFrame) -> list[tuple[int, int, str]]:
     return [(a, b, names[a]) for a, b in zip(starts, [*starts[1:], len(names)], strict=True)]
 
 
-def _transitions(
-    source: Source, layers: list[str], crossings: Floats, ends: NDArray[np.int64]
-) -> tuple[Floats | None, float]:
-    """A finished run's counts, else those of its newest readable checkpoint, and the epoch that they go up to."""
-    shape = (len(layers), 2**source.bits, 2**source.bits)
-    table = source.table("transitions")
-    if len(table) or ((source.folder / "transitions.parquet").is_file() and not crossings.any()):
-        counts = np.zeros(shape)
-        rows = pd.Index(layers).get_indexer(table["layer"])
-        counts[rows, table["from"], table["to"]] = table["count"]
-        return _with_sum(counts), float(len(ends) - 1)
-    for path in [] if source.recorded else checkpoint.saved(source.folder):
-        try:
-            with safe_open(path / checkpoint.STATE, framework="np") as file:
-                counts = file.get_tensor("tracker.transitions").astype(np.float64)
-                step = json.loads(_header(file)["state"])["step"]
-        except (OSError, SafetensorError, KeyError, ValueError):
-            continue
-        if counts.shape == shape:
-            return _with_sum(counts), round(float(np.interp(step, ends, np.arange(len(ends)))), 2)
-    return None, 0.0
-
-
-def _header(file: Any) -> Mapping[str, str]:
-    return file.metadata() or {}
+def _transitions(source: Source, layers: list[str], epochs: int, *, moved: bool) -> Transitions | None:
+    table, codes = source.table("transitions"), 2**source.bits
+    if table.empty and (moved or not (source.folder / "transitions.parquet").is_file()):
+        return None
+    table = table[table["epoch"] <= epochs] if len(table) else pd.DataFrame(columns=["epoch", "from", "to", "count"])
+    layer = 1 + pd.Index(layers).get_indexer(table["layer"]) if len(table) else np.zeros(0, int)
+    epoch, before, after, count = (table[c].to_numpy(np.int64) for c in ("epoch", "from", "to", "count"))
+    cells = np.concatenate([epoch, layer * (epochs + 1) + epoch])  # all layers together, and each
+    keys, inverse = np.unique(cells * codes**2 + np.tile(before * codes + after, 2), return_inverse=True)
+    counts = np.zeros(len(keys), np.int64)
+    np.add.at(counts, inverse, np.tile(count, 2))
+    bounds = np.searchsorted(keys, np.arange((len(layers) + 1) * (epochs + 1) + 1) * codes**2)
+    return Transitions(codes, epochs, bounds, keys % codes**2, counts)

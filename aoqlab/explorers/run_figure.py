@@ -19,7 +19,7 @@ _TIMES = {"rate": 1000}
 def drawn(here: Mapping[str, Course], colors: Sequence[str], layer: str, epoch: int) -> Figure:
     """The runs ``here`` (title → course), all of which have the layer; a row of transition maps where any is known."""
     shades = dict(zip(here, colors, strict=True))
-    maps = {title: course for title, course in here.items() if course.transitions is not None}
+    maps = {title: (course, course.transitions) for title, course in here.items() if course.transitions is not None}
     figure = Figure(figsize=(11, 5.6 + (3 if maps else 0)), layout="constrained")
     parts = figure.subfigures(2 if maps else 1, 1, height_ratios=[5.6, 3] if maps else [1], squeeze=False)[:, 0]
     ((histogram, intervals), (rate, oscillating)) = parts[0].subplots(2, 2)
@@ -40,10 +40,14 @@ def drawn(here: Mapping[str, Course], colors: Sequence[str], layer: str, epoch: 
     if layer == WHOLE and intervals.lines[:-1]:
         intervals.set_yscale("log")
     if maps:
-        for ax, (title, course) in zip(np.atleast_1d(parts[1].subplots(1, len(maps))), maps.items(), strict=True):
-            assert course.transitions is not None
-            transition_heatmap(course.transitions[course.layers.index(layer)], ax=ax)
-            ax.set_title(f"{title}: epochs 0 to {course.transitions_until:g}")
+        places = {title: course.layers.index(layer) for title, (course, _) in maps.items()}
+        counts = np.concatenate([found.of_layer(places[title]) for title, (_, found) in maps.items()])
+        limits = (float(counts.min()), float(counts.max())) if len(counts) else None
+        axes = np.atleast_1d(parts[1].subplots(1, len(maps)))
+        for ax, (title, (course, found)) in zip(axes, maps.items(), strict=True):
+            at = min(epoch, course.epochs)
+            transition_heatmap(found.within(places[title], at), limits=limits, ax=ax)
+            ax.set_title(f"{title}: epoch {at}")
     figure.suptitle(f"{layer}, epoch {epoch}")
     shared_legend(figure)
     return figure

@@ -1,9 +1,8 @@
-// Transition maps of the run explorer, all on one scale of colours, so that two runs compare.
+// Transition maps of the run explorer, all on one scale of colours, so that epochs and two runs compare.
 
-// maps: [{ panel, counts, n }], counts[from * n + to].
-function drawTransitions(maps, heat) {
-  const found = maps.flatMap(({ counts }) => [...counts].filter((count) => count > 0));
-  const low = Math.min(...found), high = Math.max(...found), span = Math.log(high / low);
+// maps: [{ panel, counts, n }], counts[from * n + to]; low and high: the scale.
+function drawTransitions(maps, { low, high }, heat) {
+  const span = Math.log(high / low);
   const at = (count) => (span > 0 ? Math.log(count / low) / span : 0.5), shade = (count) => mix(heat, at(count));
   for (const { panel, counts, n } of maps) {
     // Row: the code left, from the top; column: the code reached.
@@ -14,7 +13,7 @@ function drawTransitions(maps, heat) {
     });
     const upside = Float32Array.from({ length: n * n }, (_, k) => counts[(n - 1 - Math.floor(k / n)) * n + (k % n)]);
     axes.heat(upside, n, n, (count) => (count > 0 ? shade(count) : "transparent"));
-    if (found.length) axes.colorbar({ low, high, log: true, shade, label: "transitions" });
+    if (high > 0) axes.colorbar({ low, high, log: true, shade, label: "transitions" });
     if ((axes.right - axes.left) / n > 32) counts.forEach((count, k) => { // numbers, where a cell has room for one
       const style = { align: "center", dy: 4, color: at(count) > 0.5 ? "#fff" : "#000", rim: "transparent" };
       if (count > 0) axes.text(short(count), centre(k % n), 1 - centre(Math.floor(k / n)), style);

@@ -12,7 +12,7 @@ const RUNS_STYLE = `
 @container (max-width: 700px) { .aoq.runs .readouts { grid-template-columns: 1fr 1fr; } }
 .aoq figure .missing { color: var(--dim); margin: 4px 0; max-width: 60em; }`;
 
-const NO_TRANSITIONS = "Not kept: this run has neither a table of transitions, as finished runs have, nor a checkpoint.";
+const NO_TRANSITIONS = "Not kept: this run has no table of transitions.";
 
 function explore(ui) {
   const { data } = ui, runs = {}, loading = {}, slots = ["first", "second"], here = { first: null, second: data.none };
@@ -29,18 +29,24 @@ function explore(ui) {
   });
   for (const panel of [levels, intervals, rate, oscillating, ...maps]) panel.figure.style.flexBasis = ""; // that of RUNS_STYLE
   const table = layerTable(ui);
-  let end = 0, layers = "", mapped = "", limits = { key: "" };
+  let end = 0, layers = "", limits = { key: "" };
 
   function unpacked(message) {
     const run = { ...message, epochs: message.steps.length - 1, at: Object.fromEntries(message.layers.map((l, i) => [l, i])) };
-    for (const name of ["shares", "oscillating", "rate", "crossed", "intervals", "accuracy", "transitions"])
+    for (const name of ["shares", "oscillating", "rate", "crossed", "intervals", "accuracy", "places", "counts"])
       if (message[name] !== undefined) run[name] = floats(message[name]);
+    if (message.bounds !== undefined) run.bounds = doubles(message.bounds);
     const moments = run.epochs + 1, part = (values, i, size) => values.subarray(i * size, (i + 1) * size);
     run.codes = run.shares.length / (message.layers.length * moments);
     run.over = (name, layer) => part(run[name], run.at[layer], moments);
     run.value = (name, layer, epoch) => run.over(name, layer)[Math.min(epoch, run.epochs)];
     run.levels = (layer, epoch) => part(run.shares, run.at[layer] * moments + Math.min(epoch, run.epochs), run.codes);
-    run.map = (layer) => part(run.transitions, run.at[layer], run.codes ** 2);
+    run.transitions = (layer, epoch) => {
+      const counts = new Float64Array(run.codes ** 2), cell = run.at[layer] * moments + Math.min(epoch, run.epochs);
+      for (let k = run.bounds[cell]; k < run.bounds[cell + 1]; k++) counts[run.places[k]] = run.counts[k];
+      return counts;
+    };
+    run.everCounted = (layer) => run.counts.subarray(run.bounds[run.at[layer] * moments], run.bounds[(run.at[layer] + 1) * moments]);
     return run;
   }
 
@@ -187,23 +193,25 @@ function explore(ui) {
   }
 
   function drawMaps(state, some) {
-    const known = some.some(({ run }) => run.transitions);
+    const known = some.filter(({ run }) => run.counts);
     maps.forEach((panel, i) => {
-      const one = some[i];
-      panel.figure.hidden = known ? !one : i > 0;
-      panel.figure.classList.toggle("words", !known);
-      panel.missing.style.display = one?.run.transitions ? "none" : "";
-      panel.canvas.style.display = one?.run.transitions ? "" : "none";
-      const title = known && one ? `transitions, ${one.title}${one.run.transitions ? `, epochs 0 to ${one.run.until} together` : ""}` : "transitions";
+      const one = some[i], kept = one?.run.counts, at = Math.min(state.epoch, one?.run.epochs);
+      panel.figure.hidden = known.length ? !one : i > 0;
+      panel.figure.classList.toggle("words", !known.length);
+      panel.missing.style.display = kept ? "none" : "";
+      panel.canvas.style.display = kept ? "" : "none";
+      const when = kept ? (at ? ` in epoch ${at}` : ": none before epoch 1") : "";
+      const title = known.length && one ? `transitions, ${one.title}${when}` : "transitions";
       if (panel.caption.textContent !== title) panel.caption.textContent = title;
     });
-    // They are of the whole training, so they stand still while epochs go by.
-    const { dark, bg } = ui.theme, widths = maps.map(({ canvas }) => canvas.clientWidth);
-    const key = [state.layer, ...some.map((one) => one.key), dark, bg, ...widths, window.devicePixelRatio].join();
-    if (mapped === key) return;
-    mapped = key;
-    const drawn = maps.map((panel, i) => [panel, some[i]?.run]).filter(([, run]) => run?.transitions);
-    drawTransitions(drawn.map(([panel, run]) => ({ panel, counts: run.map(state.layer), n: run.codes })), data.heat);
+    const range = { low: Infinity, high: 0 }; // over all epochs
+    for (const { run } of known)
+      for (const count of run.everCounted(state.layer)) {
+        range.low = Math.min(range.low, count);
+        range.high = Math.max(range.high, count);
+      }
+    const drawn = maps.map((panel, i) => [panel, some[i]?.run]).filter(([, run]) => run?.counts);
+    drawTransitions(drawn.map(([panel, run]) => ({ panel, counts: run.transitions(state.layer, state.epoch), n: run.codes })), range, data.heat);
   }
   function write(state, all, some) {
     const { layer, epoch } = state, entries = some.flatMap(({ run, title }) => {

@@ -21,6 +21,7 @@ def transition_heatmap(
     *,
     levels: Values | None = None,
     log: bool = True,
+    limits: tuple[float | int, float | int] | None = None,
     colorbar: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
@@ -28,8 +29,8 @@ def transition_heatmap(
 
     `matrix`: counts (n, n). `levels`: their n values (default: the codes 0 … n − 1). Cells without a
     transition are blank; up to 16 levels the counts are written in the cells (1.2k, 3.4M). `log` colours by
-    the logarithm. A matrix that is not square, negative counts, and a wrong number of levels raise
-    `ValueError`.
+    the logarithm. `limits`, the lowest and highest count of the colours, let several matrices compare. A matrix that is
+    not square, negative counts, and a wrong number of levels raise `ValueError`.
     """
     counts = np.asarray(matrix, dtype=np.float64)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
@@ -42,7 +43,8 @@ def transition_heatmap(
         raise ValueError(f"a {n} by {n} matrix needs {n} levels, got {len(values)}")
     ax = current_axes(ax)
     filled = np.where(counts > 0, counts, np.nan)
-    low, high = (float(np.nanmin(filled)), float(np.nanmax(filled))) if (counts > 0).any() else (1.0, 10.0)
+    found = (float(np.nanmin(filled)), float(np.nanmax(filled))) if (counts > 0).any() else (1.0, 10.0)
+    low, high = found if limits is None else map(float, limits)
     low, high = (low, high) if low < high else (low * 0.5, high * 2.0)
     norm = LogNorm(low, high) if log else Normalize(0.0, high)
     names = [format_number(value) for value in values]

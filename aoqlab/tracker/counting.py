@@ -59,6 +59,8 @@ class CodeCounter(nn.Module):
     _record_steps: Tensor
     _records: Tensor
     _record_levels: Tensor
+    _periods: Tensor
+    _period_transitions: Tensor
 
     def __init__(
         self,
@@ -114,6 +116,8 @@ class CodeCounter(nn.Module):
         buffer("_record_steps", 0, dtype=torch.int64)
         buffer("_records", 0, layers, len(STATISTICS), dtype=torch.int64)  # float64 seen as int64, as above
         buffer("_record_levels", 0, layers, levels, dtype=torch.int64)
+        buffer("_periods", dtype=torch.int64)
+        buffer("_period_transitions", 0, 3, dtype=torch.int64)  # period, place in transitions, count
 
     @torch.no_grad()
     def update(self, codes: Tensor | Mapping[str, Tensor]) -> None:
@@ -257,7 +261,7 @@ class CodeCounter(nn.Module):
         super()._save_to_state_dict(destination, prefix, keep_vars)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        for name in ("_configurations", "_record_steps", "_records", "_record_levels"):
+        for name in ("_configurations", "_record_steps", "_records", "_record_levels", "_period_transitions"):
             saved, own = state_dict.get(prefix + name), getattr(self, name)
             if isinstance(saved, Tensor) and saved.shape[1:] == own.shape[1:]:
                 setattr(self, name, torch.empty_like(saved, device=own.device))

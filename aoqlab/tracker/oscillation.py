@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,6 +42,7 @@ class OscillationTracker(CodeCounter):
     bytes per layer and distinct configuration (``count_configurations=False`` does without).
 
     ``record_every=n`` keeps a history: the statistics and level histograms of every layer at every n-th update.
+    :meth:`close_period` parts the transitions by time (epochs, stages).
 
     Raises ``ValueError`` for bits outside 2 to 8, codes out of range, wrong shapes or layer names. Source of
     oscillation and frequency: Nagel et al., ICML 2022; of the explored volume: this project.
@@ -177,17 +179,35 @@ class OscillationTracker(CodeCounter):
             {"count": counts.long().flatten().numpy(), "share": share.flatten().numpy()}, index
         ).reset_index()
 
-    def transition_frame(self) -> pd.DataFrame:
-        """Tidy transitions from the start to now: a row per layer and pair of codes that was ever passed.
+    @torch.no_grad()
+    def close_period(self) -> None:
+        """Keep the transitions since the last call (or the start) as those of a period, and begin the next one.
 
-        Columns ``layer``, ``from``, ``to`` (codes) and ``count`` (at least 1; over weights and updates), all int64.
+        A period takes 24 bytes per layer and pair of codes that occurred in it.
+        """
+        self._period_transitions = torch.cat([self._period_transitions, self._open_period()])
+        self._periods += 1
+
+    def _open_period(self) -> Tensor:
+        """Rows (period, place, count) of what no period holds yet."""
+        _, places, counts = self._period_transitions.unbind(1)
+        left = self.transitions.flatten().index_add(0, places, -counts)
+        place = left.nonzero().flatten()
+        return torch.stack([(self._periods + 1).expand_as(place), place, left[place]], 1)
+
+    def transition_frame(self) -> pd.DataFrame:
+        """Tidy transitions from the start to now: a row per period, layer and pair of codes that was passed in it.
+
+        Columns ``period`` (1 is the first; what comes after the last closed one is of the next), ``layer``, ``from``,
+        ``to`` (codes) and ``count`` (at least 1; over weights and updates); integers are int64.
         """
         import pandas as pd
 
-        counts = self.transitions.cpu().numpy()
-        layer, before, after = counts.nonzero()
+        rows = torch.cat([self._period_transitions, self._open_period()]).cpu().numpy()
+        period, place, count = rows.T
+        layer, before, after = np.unravel_index(place, tuple(self.transitions.shape))
         names = pd.Index(list(self.shapes)).take(layer)
-        return pd.DataFrame({"layer": names, "from": before, "to": after, "count": counts[layer, before, after]})
+        return pd.DataFrame({"period": period, "layer": names, "from": before, "to": after, "count": count})
 
     def save_history(self, folder: str | Path) -> tuple[Path, Path]:
         """Write ``history.parquet`` and ``levels.parquet`` (each whole or not at all) into ``folder``."""

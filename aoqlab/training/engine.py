@@ -300,6 +300,7 @@ class Trainer:
             row["crossings_per_step_in_epoch"] = (
                 (summary["crossings"] - before) / summary["weights"] / self.steps_per_epoch
             )
+            self.tracker.close_period()
         self.intervals.close_epoch(epoch + 1)
         self.metrics.append(row)
         images = steps * (self.config.batch_size or 0)

@@ -311,7 +311,6 @@ class _Job:
         tables = {**tables_of(trainer), "layers": self.layers}
         if trainer.tracker is not None:
             result["tracker"] = trainer.tracker.summary()
-            tables["transitions"] = trainer.tracker.transition_frame()  # totals, so of the whole training alone
         model.eval()
         path = None
         if self.folder is not None:
@@ -361,6 +360,7 @@ def tables_of(trainer: Trainer) -> dict[str, pd.DataFrame]:
     tables = {"metrics": pd.DataFrame(trainer.metrics), "timing": pd.DataFrame(trainer.timing)}
     if trainer.tracker is not None:
         tables |= {"history": trainer.tracker.history_frame(), "levels": trainer.tracker.level_frame()}
+        tables["transitions"] = trainer.tracker.transition_frame().rename(columns={"period": "epoch"})
     if trainer.intervals.rows:
         tables["intervals"] = pd.DataFrame(trainer.intervals.rows)
     return tables

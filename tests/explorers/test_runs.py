@@ -147,24 +147,31 @@ def moved(project, tmp_path):
     return dataclasses.replace(source, folder=Path(shutil.copytree(source.folder, tmp_path / "done")))
 
 
-@pytest.mark.parametrize("kept", ["table", "checkpoint"])
-def test_transitions_lead_from_the_first_levels_to_the_last(moved, kept):
-    if kept == "table":
-        for checkpoint in moved.folder.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
-    else:
-        (moved.folder / "transitions.parquet").unlink()
+def of_every_epoch(transitions, layers):
+    """(L, E + 1, n, n)."""
+    epochs = range(transitions.epochs + 1)
+    return np.array([[transitions.within(layer, epoch) for epoch in epochs] for layer in range(layers)])
+
+
+def test_transitions_lead_from_the_levels_of_an_epoch_to_those_of_the_next(moved):
     course = course_of(moved)
-    assert course.transitions.shape == (3, 4, 4) and course.transitions_until == 2
-    moved = (course.transitions.sum(1) - course.transitions.sum(2)) / course.weights[:, None]
-    np.testing.assert_allclose(course.shares[:, -1] - course.shares[:, 0], moved, atol=1e-12)
-    np.testing.assert_array_equal(course.transitions[0], course.transitions[1:].sum(0))
+    found = of_every_epoch(course.transitions, 3)
+    assert found.shape == (3, 3, 4, 4) and not found[:, 0].any() and found[:, 1:].any((2, 3)).all()
+    went = (found.sum(2) - found.sum(3)).cumsum(1) / course.weights[:, None, None]
+    np.testing.assert_allclose(course.shares[:, -1] - course.shares[:, 0], went[:, -1], atol=1e-12)
+    np.testing.assert_array_equal(found[0], found[1:].sum(0))
 
 
-def test_the_table_and_the_checkpoint_of_a_finished_run_hold_the_same_transitions(moved):
-    from_table = course_of(moved).transitions
-    (moved.folder / "transitions.parquet").unlink()
-    np.testing.assert_array_equal(course_of(moved).transitions, from_table)
+def test_transitions_are_those_of_the_table_and_cross_what_the_metrics_say(moved):
+    course, table = course_of(moved), pd.read_parquet(moved.folder / "transitions.parquet")
+    found = of_every_epoch(course.transitions, 3)
+    rows = table["layer"].map(course.layers.index)
+    np.testing.assert_array_equal(found[rows, table["epoch"], table["from"], table["to"]], table["count"])
+    assert np.count_nonzero(found[1:]) == len(table)
+    crossed = (found[0] * np.abs(np.subtract.outer(range(4), range(4)))).sum((1, 2)).cumsum()
+    assert crossed[1:].tolist() == pd.read_parquet(moved.folder / "metrics.parquet")["crossings"].tolist()
+    for layer in range(3):
+        assert sorted(course.transitions.of_layer(layer)) == sorted(found[layer][found[layer] > 0])
 
 
 def test_a_run_in_which_nothing_moved_has_a_map_of_nothing(moved):
@@ -172,7 +179,7 @@ def test_a_run_in_which_nothing_moved_has_a_map_of_nothing(moved):
         frame = pd.read_parquet(moved.folder / f"{name}.parquet")
         still = frame.iloc[:0] if name == "transitions" else frame.assign(**{column: 0.0})
         still.to_parquet(moved.folder / f"{name}.parquet")
-    assert course_of(moved).transitions.tolist() == np.zeros((3, 4, 4)).tolist()
+    assert not of_every_epoch(course_of(moved).transitions, 3).any()
 
 
 def test_a_recorded_run_shows_its_transitions_and_where_none_were_kept_there_is_no_map(project):
@@ -180,12 +187,11 @@ def test_a_recorded_run_shows_its_transitions_and_where_none_were_kept_there_is_
     try:
         explorer = runs("done", recorded=place.name)
         key = explorer.state["first"]
-        own = course_of(sources(None)[0]["done"])
-        shown = np.frombuffer(explorer.data["runs"][key]["transitions"], "<f4").reshape(own.transitions.shape)
-        np.testing.assert_array_equal(shown, own.transitions)
-        assert explorer.data["runs"][key]["until"] == 2
+        own, message = course_of(sources(None)[0]["done"]).transitions, explorer.data["runs"][key]
+        for name, dtype in (("bounds", "<f8"), ("places", "<f4"), ("counts", "<f4")):
+            np.testing.assert_array_equal(np.frombuffer(message[name], dtype), getattr(own, name))
         (place / "transitions.parquet").unlink()
-        assert "transitions" not in course_of(sources(place.name)[0][f"{place.name}/done"]).message()
+        assert "counts" not in course_of(sources(place.name)[0][f"{place.name}/done"]).message()
     finally:
         shutil.rmtree(place)
 
@@ -310,7 +316,7 @@ def test_an_own_run_is_drawn_with_its_transitions(project):
     explorer = runs("done", recorded=None)
     with use_style():
         figure = explorer.figure(explorer.state)
-    assert len(figure.subfigs) == 2 and "epochs 0 to 2" in figure.subfigs[1].axes[0].get_title()
+    assert len(figure.subfigs) == 2 and "epoch 2" in figure.subfigs[1].axes[0].get_title()
 
 
 def test_export_records_what_is_seen(recording, tmp_path, monkeypatch):

@@ -30,6 +30,12 @@ def test_the_colour_bar_is_labelled(ax):
     assert ax.figure.axes[1].get_ylabel() == "transitions"
 
 
+def test_matrices_with_the_same_limits_compare(ax):
+    transition_heatmap(MATRIX, limits=(1, 1000), ax=ax)
+    norm = ax.collections[0].norm
+    assert (norm.vmin, norm.vmax) == (1, 1000)
+
+
 @pytest.mark.parametrize("n", [1, 2, 16, 64, 256])
 @pytest.mark.parametrize("log", [True, False])
 def test_every_size_draws(ax, drawn, n, log):

@@ -146,7 +146,7 @@ def test_progress_of_every_epoch_can_be_watched(small, start):
     assert {"train_loss", "test_accuracy", "stage", "shrink", "explored_volume"} <= seen[0][0].keys()
 
 
-def test_transitions_are_the_moves_from_step_to_step_of_the_whole_training(small, start, monkeypatch):
+def test_transitions_are_the_moves_from_step_to_step_of_every_epoch(small, start, monkeypatch):
     seen, feed = [], OscillationTracker._feed
 
     def watched(tracker, codes):
@@ -156,17 +156,21 @@ def test_transitions_are_the_moves_from_step_to_step_of_the_whole_training(small
     monkeypatch.setattr(OscillationTracker, "_feed", watched)
     last = []
     result = train(small(), start=start, keep=False, quiet=True, on_epoch=lambda _, trainer: last.append(trainer))
-    table, expected, at = result.tables["transitions"], [], 0
-    for layer, weights in (("conv2", 4608), ("conv3", 18432)):
-        counts = np.zeros((4, 4), int)
-        for before, now in pairwise(codes[at : at + weights] for codes in seen):
-            np.add.at(counts, (before, now), before != now)
-        expected += [(layer, a, b, count) for (a, b), count in np.ndenumerate(counts) if count]
-        at += weights
+    table, expected = result.tables["transitions"], []
+    assert len(seen) == 43  # the start and what is there after each of 42 steps
+    # Codes are looked at where a step begins: the first epoch ends at those of its last step.
+    for epoch, part in ((1, seen[:21]), (2, seen[20:])):
+        at = 0
+        for layer, weights in (("conv2", 4608), ("conv3", 18432)):
+            counts = np.zeros((4, 4), int)
+            for before, now in pairwise(codes[at : at + weights] for codes in part):
+                np.add.at(counts, (before, now), before != now)
+            expected += [(epoch, layer, a, b, count) for (a, b), count in np.ndenumerate(counts) if count]
+            at += weights
     assert list(table.itertuples(index=False, name=None)) == expected
     found = np.zeros((2, 4, 4), int)
     rows = table["layer"].map({"conv2": 0, "conv3": 1}).to_numpy()
-    found[rows, table["from"], table["to"]] = table["count"]
+    np.add.at(found, (rows, table["from"], table["to"]), table["count"])
     assert found.tolist() == last[-1].tracker.transitions.tolist()
 
 
