@@ -6,7 +6,7 @@ function drawTransitions(maps, { low, high }, heat) {
   const at = (count) => (span > 0 ? Math.log(count / low) / span : 0.5), shade = (count) => mix(heat, at(count));
   for (const { panel, counts, n } of maps) {
     // Row: the code left, from the top; column: the code reached.
-    const centre = (k) => (k + 0.5) / n, places = [...Array(n).keys()].filter((k) => n <= 16 || k % (n / 8) === 0).map(centre);
+    const centre = (k) => (k + 0.5) / n, places = [...Array(n).keys()].filter((k) => n <= 8 || k % (n / 8) === 0).map(centre);
     const axes = panel.axes({
       x: [0, 1], y: [0, 1], xlabel: "to code", ylabel: "from code", xticks: places, yticks: places.map((p) => 1 - p),
       xformat: (x) => `${Math.round(x * n - 0.5)}`, yformat: (y) => `${Math.round(n - 0.5 - y * n)}`, square: true, bar: true,

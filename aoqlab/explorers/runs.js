@@ -200,8 +200,8 @@ function explore(ui) {
       panel.figure.classList.toggle("words", !known.length);
       panel.missing.style.display = kept ? "none" : "";
       panel.canvas.style.display = kept ? "" : "none";
-      const when = kept ? (at ? ` in epoch ${at}` : ": none before epoch 1") : "";
-      const title = known.length && one ? `transitions, ${one.title}${when}` : "transitions";
+      const when = kept ? (at ? ` in epoch ${at}` : ", none before epoch 1") : "";
+      const title = known.length && one ? `transitions${when}, ${one.title}` : "transitions";
       if (panel.caption.textContent !== title) panel.caption.textContent = title;
     });
     const range = { low: Infinity, high: 0 }; // over all epochs
