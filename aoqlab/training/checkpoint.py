@@ -24,7 +24,7 @@ from torch import Tensor
 
 from .._files import NotWrittenError, sync_folder
 
-FORMAT = "aoqlab-checkpoint-1"
+FORMAT = "aoqlab-checkpoint-2"
 KEPT = 2
 """The newest checkpoint and the one before it."""
 MODEL, STATE = "checkpoint.safetensors", "state.safetensors"

@@ -182,6 +182,8 @@ class Trainer:
                 self.stage = state
         if self.tracker is not None and (self.step % self.config.track_every == 0 or self.step == self.total_steps):
             self._track(self.tracker, progress)
+        if self.tracker is not None and self.step and self.step % self.steps_per_epoch == 0:
+            self.tracker.close_period()  # what the last step of an epoch moved is seen here alone
 
     @torch.no_grad()
     def _track(self, tracker: OscillationTracker, progress: float) -> None:
@@ -300,7 +302,6 @@ class Trainer:
             row["crossings_per_step_in_epoch"] = (
                 (summary["crossings"] - before) / summary["weights"] / self.steps_per_epoch
             )
-            self.tracker.close_period()
         self.intervals.close_epoch(epoch + 1)
         self.metrics.append(row)
         images = steps * (self.config.batch_size or 0)

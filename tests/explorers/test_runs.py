@@ -158,18 +158,18 @@ def test_transitions_lead_from_the_levels_of_an_epoch_to_those_of_the_next(moved
     found = of_every_epoch(course.transitions, 3)
     assert found.shape == (3, 3, 4, 4) and not found[:, 0].any() and found[:, 1:].any((2, 3)).all()
     went = (found.sum(2) - found.sum(3)).cumsum(1) / course.weights[:, None, None]
-    np.testing.assert_allclose(course.shares[:, -1] - course.shares[:, 0], went[:, -1], atol=1e-12)
+    np.testing.assert_allclose(course.shares - course.shares[:, :1], went, atol=1e-12)
     np.testing.assert_array_equal(found[0], found[1:].sum(0))
 
 
-def test_transitions_are_those_of_the_table_and_cross_what_the_metrics_say(moved):
+def test_transitions_are_those_of_the_table_and_cross_what_the_history_says(moved):
     course, table = course_of(moved), pd.read_parquet(moved.folder / "transitions.parquet")
     found = of_every_epoch(course.transitions, 3)
     rows = table["layer"].map(course.layers.index)
     np.testing.assert_array_equal(found[rows, table["epoch"], table["from"], table["to"]], table["count"])
     assert np.count_nonzero(found[1:]) == len(table)
-    crossed = (found[0] * np.abs(np.subtract.outer(range(4), range(4)))).sum((1, 2)).cumsum()
-    assert crossed[1:].tolist() == pd.read_parquet(moved.folder / "metrics.parquet")["crossings"].tolist()
+    crossed = (found * np.abs(np.subtract.outer(range(4), range(4)))).sum((2, 3)).cumsum(1)
+    np.testing.assert_allclose(crossed, course.crossed * course.weights[:, None])
     for layer in range(3):
         assert sorted(course.transitions.of_layer(layer)) == sorted(found[layer][found[layer] > 0])
 

@@ -158,8 +158,7 @@ def test_transitions_are_the_moves_from_step_to_step_of_every_epoch(small, start
     result = train(small(), start=start, keep=False, quiet=True, on_epoch=lambda _, trainer: last.append(trainer))
     table, expected = result.tables["transitions"], []
     assert len(seen) == 43  # the start and what is there after each of 42 steps
-    # Codes are looked at where a step begins: the first epoch ends at those of its last step.
-    for epoch, part in ((1, seen[:21]), (2, seen[20:])):
+    for epoch, part in ((1, seen[:22]), (2, seen[21:])):
         at = 0
         for layer, weights in (("conv2", 4608), ("conv3", 18432)):
             counts = np.zeros((4, 4), int)
