@@ -40,7 +40,7 @@ def load(name: str | Iterable[str] | None = None, *, folder: str | Path | None =
     results (``accuracy``, ...; missing until it is finished), commit, versions and hardware. ``metrics``: a row per
     epoch. ``history``: a row per recorded step and layer. ``levels``: histograms over the levels. ``intervals``: how
     the step sizes moved, per epoch and layer. ``layers``: the audit. ``transitions``: how often weights of a layer went
-    ``from`` a code ``to`` another, per epoch. All but the first also carry ``method`` and
+    ``from`` a code ``to`` another, per epoch (also one that is not over). All but the first also carry ``method`` and
     ``seed``; a table of which no run has a row is empty. Raises ``FileNotFoundError`` with the names there are.
     """
     root = _root(folder)

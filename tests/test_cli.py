@@ -157,11 +157,13 @@ def test_all_checks_run_and_pass_on_the_arguments(root, started, capsys):
     assert "== passed: ruff check, ruff format, mypy, nbstripout, pytest" in capsys.readouterr().out
 
 
-def test_an_early_failure_stops_no_later_check(root, started, capsys):
-    started.fails = ("mypy",)
+@pytest.mark.parametrize(("fails", "said"), [("mypy", "mypy"), ("pytest", "pytest, pytest in a browser")])
+def test_a_failure_stops_no_later_check(root, started, capsys, fails, said):
+    (root / "tests" / "browser").mkdir()
+    started.fails = (fails,)
     assert cli.main(["test"]) == 1
-    assert started.commands[-1][0] == "pytest"
-    assert capsys.readouterr().out.splitlines()[-1] == "== failed: mypy"
+    assert started.commands[-1][-1] == "tests/browser"
+    assert capsys.readouterr().out.splitlines()[-1] == f"== failed: {said}"
 
 
 def test_nbstripout_is_not_started_without_a_notebook(root, started):

@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 
@@ -33,9 +34,12 @@ def test_quantizers_give_the_values_and_gradients_of_the_cpu(make):
 def test_the_tracker_counts_what_it_counts_on_the_cpu():
     walk = torch.randint(0, 4, (30, 500), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     trackers = [OscillationTracker((500,), 2, record_every=10).to(device) for device in ("cpu", DEVICE)]
-    for codes in walk:
+    for step, codes in enumerate(walk):
         for tracker in trackers:
             tracker.update(codes.to(tracker.current.device))
+            if step % 12 == 11:
+                tracker.close_period()
+    pd.testing.assert_frame_equal(*(tracker.transition_frame() for tracker in trackers))
     assert trackers[0].summary() == pytest.approx(trackers[1].summary())
     for name, value in trackers[0].state_dict().items():
         assert torch.equal(value, trackers[1].state_dict()[name].cpu()), name

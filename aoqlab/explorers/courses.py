@@ -56,8 +56,9 @@ class Source:
 class Transitions:
     """How often weights went from a code to another, in every epoch of every layer (``WHOLE`` first).
 
+    A move counts in the epoch in which it was seen, its last step included; in epoch 0, the start, there are none.
     Sparse, for at 8 bits hardly any of 65,536 pairs occurs: those of layer l and epoch e are ``bounds[l (E + 1) + e]``
-    to the next bound of ``places`` (``from n + to``) and ``counts``. In epoch 0, the start, there are none.
+    to the next bound of ``places`` (``from n + to``) and ``counts``.
     """
 
     codes: int
@@ -248,11 +249,12 @@ def _stages(metrics: pd.DataFrame) -> list[tuple[int, int, str]]:
 
 
 def _transitions(source: Source, layers: list[str], epochs: int, *, moved: bool) -> Transitions | None:
+    """Those of complete epochs; ``None`` where none are kept, as rows would be missing although codes ``moved``."""
     table, codes = source.table("transitions"), 2**source.bits
-    if table.empty and (moved or not (source.folder / "transitions.parquet").is_file()):
+    if "epoch" not in table or (table.empty and moved):
         return None
-    table = table[table["epoch"] <= epochs] if len(table) else pd.DataFrame(columns=["epoch", "from", "to", "count"])
-    layer = 1 + pd.Index(layers).get_indexer(table["layer"]) if len(table) else np.zeros(0, int)
+    table = table[table["epoch"] <= epochs]  # training may have gone further than the metrics
+    layer = 1 + pd.Index(layers).get_indexer(table["layer"])
     epoch, before, after, count = (table[c].to_numpy(np.int64) for c in ("epoch", "from", "to", "count"))
     cells = np.concatenate([epoch, layer * (epochs + 1) + epoch])  # all layers together, and each
     keys, inverse = np.unique(cells * codes**2 + np.tile(before * codes + after, 2), return_inverse=True)

@@ -155,12 +155,14 @@ class Axes {
       }
     });
   }
-  // values[row * columns + column], row 0 at the bottom, over the whole frame; color(value) → CSS colour.
+  // values[row * columns + column], row 0 at the bottom, over the whole frame; color(value) → CSS colour or null.
   heat(values, columns, rows, color) {
     this.within((c) => {
       const w = (this.right - this.left) / columns, h = (this.bottom - this.top) / rows;
       for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) {
-        c.fillStyle = color(values[row * columns + column]);
+        const fill = color(values[row * columns + column]);
+        if (!fill) continue;
+        c.fillStyle = fill;
         c.fillRect(this.left + column * w, this.bottom - (row + 1) * h, w + 0.5, h + 0.5);
       }
     });

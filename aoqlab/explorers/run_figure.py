@@ -47,7 +47,7 @@ def drawn(here: Mapping[str, Course], colors: Sequence[str], layer: str, epoch: 
         for ax, (title, (course, found)) in zip(axes, maps.items(), strict=True):
             at = min(epoch, course.epochs)
             transition_heatmap(found.within(places[title], at), limits=limits, ax=ax)
-            ax.set_title(f"{title}: epoch {at}")
+            ax.set_title(f"{title}: {f'epoch {at}' if at else 'none before epoch 1'}")
     figure.suptitle(f"{layer}, epoch {epoch}")
     shared_legend(figure)
     return figure

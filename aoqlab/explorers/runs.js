@@ -138,7 +138,13 @@ function explore(ui) {
       return [from0 ? 0 : low - room, high + 2 * room];
     };
     const most = Math.max(0, ...some.flatMap(({ run }) => Array.from({ length: run.epochs + 1 }, (_, e) => Math.max(...run.levels(state.layer, e)))));
-    limits = { key, levels: [0, 1.05 * most + 1e-9], rate: reach("rate", true), oscillating: reach("oscillating", true), intervals: reach("intervals", false) };
+    const counted = { low: Infinity, high: 0 };
+    for (const { run } of some)
+      for (const count of run.counts ? run.everCounted(state.layer) : []) {
+        counted.low = Math.min(counted.low, count);
+        counted.high = Math.max(counted.high, count);
+      }
+    limits = { key, transitions: counted, levels: [0, 1.05 * most + 1e-9], rate: reach("rate", true), oscillating: reach("oscillating", true), intervals: reach("intervals", false) };
     if (state.layer === data.whole && limits.intervals) {
       const values = some.flatMap(({ run }) => lines(run, "intervals", data.whole).flatMap((line) => [...line])).filter((v) => v > 0);
       limits.intervals = [0.8 * Math.min(...values), 1.25 * Math.max(...values)];
@@ -193,26 +199,21 @@ function explore(ui) {
   }
 
   function drawMaps(state, some) {
-    const known = some.filter(({ run }) => run.counts);
+    const known = some.some(({ run }) => run.counts), drawn = [];
     maps.forEach((panel, i) => {
-      const one = some[i], kept = one?.run.counts, at = Math.min(state.epoch, one?.run.epochs);
-      panel.figure.hidden = known.length ? !one : i > 0;
-      panel.figure.classList.toggle("words", !known.length);
-      panel.missing.style.display = kept ? "none" : "";
-      panel.canvas.style.display = kept ? "" : "none";
-      const when = kept ? (at ? ` in epoch ${at}` : ", none before epoch 1") : "";
-      const title = known.length && one ? `transitions${when}, ${one.title}` : "transitions";
+      const one = some[i], run = one?.run, at = run && Math.min(state.epoch, run.epochs);
+      panel.figure.hidden = known ? !one : i > 0;
+      panel.figure.classList.toggle("words", !known);
+      panel.missing.style.display = run?.counts ? "none" : "";
+      panel.canvas.style.display = run?.counts ? "" : "none";
+      const when = !run?.counts ? "" : at ? ` in epoch ${at}` : ", none before epoch 1";
+      const title = known && one ? `transitions${when}, ${one.title}` : "transitions";
       if (panel.caption.textContent !== title) panel.caption.textContent = title;
+      if (run?.counts) drawn.push({ panel, counts: run.transitions(state.layer, at), n: run.codes, where: `${one.title}, ${state.layer}, epoch ${at}` });
     });
-    const range = { low: Infinity, high: 0 }; // over all epochs
-    for (const { run } of known)
-      for (const count of run.everCounted(state.layer)) {
-        range.low = Math.min(range.low, count);
-        range.high = Math.max(range.high, count);
-      }
-    const drawn = maps.map((panel, i) => [panel, some[i]?.run]).filter(([, run]) => run?.counts);
-    drawTransitions(drawn.map(([panel, run]) => ({ panel, counts: run.transitions(state.layer, state.epoch), n: run.codes })), range, data.heat);
+    drawTransitions(drawn, limits.transitions, data.heat);
   }
+
   function write(state, all, some) {
     const { layer, epoch } = state, entries = some.flatMap(({ run, title }) => {
       const at = Math.min(epoch, run.epochs), stage = run.stages.find(([from, to]) => at > from && at <= to)?.[2];

@@ -42,7 +42,8 @@ class OscillationTracker(CodeCounter):
     bytes per layer and distinct configuration (``count_configurations=False`` does without).
 
     ``record_every=n`` keeps a history: the statistics and level histograms of every layer at every n-th update.
-    :meth:`close_period` parts the transitions by time (epochs, stages).
+    :meth:`close_period` parts the transitions by time (epochs, stages), at 24 bytes per period, layer and pair of codes
+    that occurred.
 
     Raises ``ValueError`` for bits outside 2 to 8, codes out of range, wrong shapes or layer names. Source of
     oscillation and frequency: Nagel et al., ICML 2022; of the explored volume: this project.
@@ -181,10 +182,7 @@ class OscillationTracker(CodeCounter):
 
     @torch.no_grad()
     def close_period(self) -> None:
-        """Keep the transitions since the last call (or the start) as those of a period, and begin the next one.
-
-        A period takes 24 bytes per layer and pair of codes that occurred in it.
-        """
+        """Keep the transitions since the last call (or the start) as those of a period, and begin the next one."""
         self._period_transitions = torch.cat([self._period_transitions, self._open_period()])
         self._periods += 1
 

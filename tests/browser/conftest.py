@@ -1,4 +1,4 @@
-"""One JupyterLab and one browser for all tests of this folder; both end with its last test.
+"""One JupyterLab and one browser for all tests of this folder that a process runs; both end with its last test.
 
 Package scope, because Playwright keeps an event loop running in the main thread as long as its browser is open: no
 test after it could start another.

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from aoqlab import runs as stored
@@ -54,6 +55,12 @@ def test_keys_move_the_epoch_and_every_picture_of_it_without_a_kernel(exported, 
     assert moved == [True] * 6  # the maps of both runs among them
 
     explorer.set(epoch=12)
+    said = root.locator("canvas").evaluate_all("canvases => canvases.map(canvas => canvas.ariaLabel)")[-2:]
+    for words, name in zip(said, (LSQ, AOQ), strict=True):
+        course, layer = explorer.course(name), explorer.state["layer"]
+        counts = course.transitions.within(course.layers.index(layer), 12)
+        before, now = np.unravel_index(counts.argmax(), counts.shape)
+        assert f"{layer}, epoch 12: most often from code {before} to {now}, {counts.max()} times" in words
     table = explorer.table()
     first, second = (part.set_index("layer") for _, part in table.groupby("run", sort=False))
     for layer, cells in rows(root).items():

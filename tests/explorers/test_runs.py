@@ -174,6 +174,21 @@ def test_transitions_are_those_of_the_table_and_cross_what_the_history_says(move
         assert sorted(course.transitions.of_layer(layer)) == sorted(found[layer][found[layer] > 0])
 
 
+def test_of_an_epoch_that_is_not_over_there_is_no_map_yet(moved):
+    file, whole = moved.folder / "transitions.parquet", course_of(moved).transitions
+    table = pd.read_parquet(file)
+    pd.concat([table, table[table["epoch"] == 2].assign(epoch=3)]).to_parquet(file)
+    found = course_of(moved).transitions
+    for name in ("bounds", "places", "counts"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
+
+
+def test_a_table_without_epochs_is_not_shown(moved):
+    file = moved.folder / "transitions.parquet"
+    pd.read_parquet(file).drop(columns="epoch").to_parquet(file)
+    assert course_of(moved).transitions is None
+
+
 def test_a_run_in_which_nothing_moved_has_a_map_of_nothing(moved):
     for name, column in (("history", "crossings"), ("transitions", "count")):
         frame = pd.read_parquet(moved.folder / f"{name}.parquet")
@@ -310,6 +325,8 @@ def test_the_picture_has_every_run_and_the_epoch(recording, names, layer):
     assert len(bars) == 4 * len(names) and len({bar.get_facecolor() for bar in bars}) == len(names)
     for ax in box.axes[2:4]:
         assert {line.get_gid() for line in ax.lines} >= {f"mean-{explorer.title(name)}" for name in names} | {"epoch"}
+    meshes = [ax.collections[0] for ax in figure.subfigs[1].axes if ax.get_ylabel() == "from code"]
+    assert len(meshes) == len(names) and len({(mesh.norm.vmin, mesh.norm.vmax) for mesh in meshes}) == 1
 
 
 def test_an_own_run_is_drawn_with_its_transitions(project):
