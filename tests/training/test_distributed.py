@@ -14,20 +14,24 @@ SYNCED = """
 import json, sys, torch, torch.distributed as dist
 from torch.nn import functional as F
 from aoqlab.training.distributed import SyncedBatchNorm, average_gradients, total
+
+def results(rank):
+    x, w, b = (torch.load(f"{sys.argv[1]}/{n}.pt", weights_only=True) for n in ("x", "w", "b"))
+    mine = x[rank * 4 : rank * 4 + 4].clone().requires_grad_()
+    w.requires_grad_(); b.requires_grad_()
+    mean, var = torch.zeros(3), torch.ones(3)
+    with SyncedBatchNorm():
+        y = F.batch_norm(mine, mean, var, w, b, True, 0.1, 1e-5)
+        still = F.batch_norm(mine, mean, var, w, b, False, 0.1, 1e-5)
+    y.square().sin().sum().backward()
+    average_gradients([w, b], 2)
+    return {"y": y.tolist(), "dx": mine.grad.tolist(), "dw": w.grad.tolist(), "db": b.grad.tolist(),
+            "mean": mean.tolist(), "var": var.tolist(), "total": total(torch.tensor([1.0 + rank]), 2).tolist()}
+
 dist.init_process_group("gloo")
-rank = dist.get_rank()
-x, w, b = (torch.load(f"{sys.argv[1]}/{n}.pt", weights_only=True) for n in ("x", "w", "b"))
-mine = x[rank * 4 : rank * 4 + 4].clone().requires_grad_()
-w.requires_grad_(); b.requires_grad_()
-mean, var = torch.zeros(3), torch.ones(3)
-with SyncedBatchNorm():
-    y = F.batch_norm(mine, mean, var, w, b, True, 0.1, 1e-5)
-    still = F.batch_norm(mine, mean, var, w, b, False, 0.1, 1e-5)
-y.square().sin().sum().backward()
-average_gradients([w, b], 2)
-out = {"y": y.tolist(), "dx": mine.grad.tolist(), "dw": w.grad.tolist(), "db": b.grad.tolist(), "mean": mean.tolist(),
-       "var": var.tolist(), "total": total(torch.tensor([1.0 + rank]), 2).tolist()}
-json.dump(out, open(f"{sys.argv[1]}/out{rank}.json", "w"))
+out = results(dist.get_rank())  # the graph, which holds the group, ends before it
+json.dump(out, open(f"{sys.argv[1]}/out{dist.get_rank()}.json", "w"))
+dist.barrier()
 dist.destroy_process_group()
 """
 
