@@ -9,8 +9,7 @@ from typing import Any
 
 import joblib
 
-ROOT = "AOQLAB_ROOT"
-"""Where the project is, see :mod:`aoqlab.paths`; a process that stays would keep that of its first call."""
+from .paths import ROOT
 
 
 def side_by_side(
@@ -26,7 +25,7 @@ def side_by_side(
     # thread that hands out work; were the warning an error, that thread would end and everybody wait for ever.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor", UserWarning)
     pool = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    root = os.environ.get(ROOT)
+    root = os.environ.get(ROOT)  # a process that stays would keep that of its first call
     return iter(pool(joblib.delayed(_named)(root, name, work, arguments) for name, work, arguments in todo))
 
 

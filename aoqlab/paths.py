@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+ROOT = "AOQLAB_ROOT"
+"""The environment variable that says where the project is."""
+
 
 def project_root() -> Path:
     """The folder that holds ``data/``, ``figures/`` and ``notebooks/``.
@@ -12,7 +15,7 @@ def project_root() -> Path:
     In this order: the environment variable ``AOQLAB_ROOT`` (run.sh sets it); the nearest checkout of aoqlab
     at or above the working directory; the checkout this package was imported from; the working directory.
     """
-    if root := os.environ.get("AOQLAB_ROOT"):
+    if root := os.environ.get(ROOT):
         return Path(root).expanduser().resolve()
     here = Path.cwd()
     package = Path(__file__).resolve().parent

@@ -180,9 +180,11 @@ class Trainer:
                 for quantizer in self.staged:
                     quantizer.set_stage(state)
                 self.stage = state
-        if self.tracker is not None and (self.step % self.config.track_every == 0 or self.step == self.total_steps):
+        if self.tracker is None:
+            return
+        if self.step % self.config.track_every == 0 or self.step == self.total_steps:
             self._track(self.tracker, progress)
-        if self.tracker is not None and self.step and self.step % self.steps_per_epoch == 0:
+        if self.step and self.step % self.steps_per_epoch == 0:
             self.tracker.close_period()  # what the last step of an epoch moved is seen here alone
 
     @torch.no_grad()

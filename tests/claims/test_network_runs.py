@@ -54,7 +54,7 @@ def made(tmp_path_factory):
 WHEN = ["seconds", "made"]
 
 
-def same(a, b):
+def assert_same(a, b):
     for first, second in zip(a, b, strict=True):
         pd.testing.assert_frame_equal(first, second, check_exact=True)
 
@@ -126,7 +126,7 @@ def test_what_is_kept_is_read_and_only_new_seeds_are_trained(made, trained):
     done = []
     again = network_runs.run(CONFIGS, [0], folder=folder, jobs=1, progress=done.append)
     assert trained == [] and done == [1] * 4
-    same((again[0].set_index("variant"), again[1]), (runs, history))
+    assert_same((again[0].set_index("variant"), again[1]), (runs, history))
     two = {"aoq": CONFIGS["aoq"], "lsq slow": CONFIGS["lsq slow"]}
     assert network_runs.missing(two, [0, 1], folder) == 2
     more, _ = network_runs.run(two, [0, 1], folder=folder, jobs=1)
@@ -155,7 +155,7 @@ def test_a_damaged_run_is_made_again_the_same(made, trained, suffix, keep):
     assert damaged
     runs, history = network_runs.run(config, [0], folder=folder, jobs=1)
     assert trained == [("aoq", 0)]
-    same((runs.drop(columns=WHEN), history), (before[0].drop(columns=WHEN), before[1]))
+    assert_same((runs.drop(columns=WHEN), history), (before[0].drop(columns=WHEN), before[1]))
 
 
 def test_variants_of_the_same_settings_share_a_run(trained, tmp_path):
@@ -177,7 +177,7 @@ def test_a_run_that_diverges_is_the_worst_and_the_others_go_on(trained, tmp_path
     assert np.isfinite(found.loc["good", "error"]) and set(history["variant"]) == {"good"}
     assert network_runs.missing(configs, [0], tmp_path) == 0
     again = network_runs.run(configs, [0], folder=tmp_path, jobs=1)
-    same((runs, history), again)
+    assert_same((runs, history), again)
 
 
 def test_what_is_done_is_kept_when_a_later_run_fails(monkeypatch, tmp_path):
@@ -198,7 +198,7 @@ def test_results_do_not_depend_on_the_number_of_jobs(made, tmp_path):
     _, runs, history = made
     found, course = network_runs.run({"aoq": CONFIGS["aoq"]}, [0], folder=tmp_path, jobs=2)
     other = found.set_index("variant").drop(columns=WHEN)
-    same((other, course), (runs.loc[["aoq"]].drop(columns=WHEN), history[history["variant"] == "aoq"]))
+    assert_same((other, course), (runs.loc[["aoq"]].drop(columns=WHEN), history[history["variant"] == "aoq"]))
 
 
 def test_other_images_and_another_version_are_other_runs(made, monkeypatch):
