@@ -5,7 +5,7 @@ import time
 
 from aoqlab.explorers import export_html
 
-from .harness import Hand, menu
+from .harness import FINISHED, PATIENCE, Hand, menu
 
 ANEW = """old => {
     const now = [...document.querySelectorAll('[data-aoq-live]')].filter(node => node.querySelector('.aoq b'));
@@ -17,8 +17,7 @@ def test_cells_run_again_start_anew_and_restarts_and_reopening_are_survived(hand
     hand = hands["intervals"]
     hand.press("bits", "End")
     first = ids(lab)
-    menu(lab, "Run", "Run All Cells")
-    lab.wait_for_function(ANEW, arg=first)
+    run_again(lab, first)
     assert hand("bits").get_attribute("aria-valuetext") == "2"
     assert lab.locator(".aoq").count() == len(hands)
 
@@ -55,9 +54,15 @@ def test_cells_run_again_start_anew_and_restarts_and_reopening_are_survived(hand
     look(lab, "jupyterlab-reopened")
 
     # With the kernel's help again, in the same notebook.
-    menu(lab, "Run", "Run All Cells")
-    lab.wait_for_function(ANEW, arg=first)
+    run_again(lab, first)
     assert lab.locator(".aoq").count() == len(hands)
+
+
+def run_again(page, first):
+    """Run → Run All Cells, to the end: a cell's saved page is written after its live explorer is shown."""
+    menu(page, "Run", "Run All Cells")
+    page.wait_for_function(ANEW, arg=first)
+    page.wait_for_function(FINISHED)
 
 
 def test_exported_html_slides_without_kernel_and_network(hands, lab, page, look):
@@ -86,7 +91,7 @@ def ids(page):
 def save(page):
     """Saves the notebook with the explorers that are seen."""
     page.keyboard.press("Control+s")
-    for _ in range(100):
+    for _ in range(PATIENCE // 100):
         if all(f'data-aoq-page=\\"{one}' in page.path.read_text() for one in ids(page)):
             return
         time.sleep(0.1)
