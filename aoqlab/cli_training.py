@@ -18,10 +18,10 @@ import tyro
 from . import methods, training
 from .cli_texts import help_text, runs_text, summary
 from .training import Result, TrainConfig
+from .training.build import absolute
 from .training.checkpoint import CheckpointError
 from .training.engine import DivergedError
 from .training.folder import CONFIG, RunBusyError, RunExistsError, RunFolder
-from .training.run import absolute
 
 FAILED, USAGE_ERROR = 1, 2
 PROGRAM = "aoqlab ARCH N_BITS QUANTIZE_DOWNSAMPLING"

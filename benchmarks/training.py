@@ -20,8 +20,8 @@ from aoqlab import _native, methods, models
 from aoqlab.datasets.memory import in_memory
 from aoqlab.surgery import quantize
 from aoqlab.training import TrainConfig
+from aoqlab.training.build import accelerator_for
 from aoqlab.training.engine import Trainer
-from aoqlab.training.run import accelerator_for
 
 GPU = torch.cuda.is_available()
 RECORD_EVERY = 490  # the default, a record per hundredth of the run, in the published one of 49,000 steps

@@ -12,8 +12,8 @@ from aoqlab import datasets, methods, models
 from aoqlab.quantizers import AOQ
 from aoqlab.surgery import quantize, weight_sites
 from aoqlab.training import TrainConfig
+from aoqlab.training.build import accelerator_for
 from aoqlab.training.engine import Stopped, Trainer, compiled_or_eager
-from aoqlab.training.run import accelerator_for
 
 
 @pytest.fixture
