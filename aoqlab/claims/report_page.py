@@ -69,8 +69,10 @@ def _executed(path: Path, results: Path) -> Any:
     switch = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
     switch.source += f"\nFOLDER = {str(results.resolve())!r}"
     resources = {"metadata": {"path": str(path.parent)}}
+    quiet = ["--IPKernelApp.log_level=ERROR"]  # or every kernel warns in the terminal that its sockets are plain TCP
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources, extra_arguments=quiet)
     try:
-        NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources).execute()
+        client.execute()
     except CellExecutionError as error:
         raise RuntimeError(f"{path.name} could not be run on {results}: {error.ename}: {error.evalue}") from error
     return notebook

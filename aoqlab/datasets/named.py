@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +33,15 @@ def digits(request: Request) -> Dataset:
 
     The 450 test images are the first of NumPy's permutation with seed 0.
     """
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    pixels = torch.from_numpy((bunch.images * 15).astype(np.uint8)).unsqueeze(3)
+    images, targets, classes = _scikit_digits()
+    pixels = torch.from_numpy((images * 15).astype(np.uint8)).unsqueeze(3)
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(pixels)))
     return in_memory(
         "digits",
         pixels[order],
-        torch.from_numpy(bunch.target.astype(np.int64))[order],
+        torch.from_numpy(targets.astype(np.int64))[order],
         torch.arange(len(pixels)) >= DIGITS_TEST,
-        classes=[str(name) for name in bunch.target_names],
+        classes=list(classes),
         description=f"digits: {len(pixels) - DIGITS_TEST:,} training and {DIGITS_TEST} test images of 10 handwritten "
         "digits, from scikit-learn",
         fingerprint="digits-1",
@@ -51,6 +49,15 @@ def digits(request: Request) -> Dataset:
         image_size=request.image_size,
         device=request.device,
     )
+
+
+@cache
+def _scikit_digits() -> tuple[Any, Any, tuple[str, ...]]:
+    """Images, targets, names of the classes; reading them from text takes as long as a few training steps."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return bunch.images, bunch.target, tuple(str(name) for name in bunch.target_names)
 
 
 def cifar(kind: str, request: Request) -> Dataset:
