@@ -222,7 +222,9 @@ def _reduced_images(images: str) -> Experiment:
         f"ResNet-20 on {name} ({TRAIN_PER_CLASS} training and {TEST_PER_CLASS} test images a class), 2-bit weights and "
         "activations, 5 epochs of batch 64"
     )
-    return _network(f"{name}-resnet20", title, 5, base, methods=("lsq", "n2uq", "statsq", "aoq"), without=IMAGES_WITHOUT)
+    return _network(
+        f"{name}-resnet20", title, 5, base, methods=("lsq", "n2uq", "statsq", "aoq"), without=IMAGES_WITHOUT
+    )
 
 
 LARGER = 64

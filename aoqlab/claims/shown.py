@@ -117,6 +117,12 @@ def best_per_rate(runs: pd.DataFrame) -> pd.DataFrame:
     return tried[tried["variant"].isin(means.loc[means.groupby(["method", "lr"])["error"].idxmin(), "variant"])]
 
 
+def worth_of_crossings(runs: pd.DataFrame) -> pd.DataFrame:
+    """Of LSQ and AOQ the runs of :func:`best_per_rate`, with ``per_crossing``: explored volume over crossings."""
+    tried = best_per_rate(in_groups(runs, "aoq grid", "lsq grid"))
+    return tried.assign(per_crossing=tried["explored_volume"] / tried["crossings"].where(tried["crossings"] > 0))
+
+
 def tuned_errors(runs: pd.DataFrame) -> pd.DataFrame:
     """A row per method and seed: the error at the method's best setting, chosen on the other half of the seeds."""
     groups = sorted({group for groups in runs["groups"] for group in groups.split("|") if group.endswith(" grid")})

@@ -30,6 +30,7 @@ def interval_profile(
     reference_settings: Sequence[str] | None = None,
     logx: bool = False,
     logy: bool = False,
+    best: bool = True,
     palette: Mapping[Any, Any] | None = None,
     legend: bool = True,
     ax: Axes | None = None,
@@ -41,7 +42,7 @@ def interval_profile(
     columns `y` and its settings (`reference_settings`; default: `hue`, "lr", "shrink_min", "initial_step",
     "step_init" and "bits" where they vary); the setting with the best mean is drawn as a horizontal line,
     with a band from its least to its greatest run, in the colour of its column "method" where that names
-    one.
+    one. `best=False` rings no mean, for measures of which neither more nor less is better.
 
     Missing columns, and no setting with only finite runs, raise `ValueError`.
     """
@@ -66,19 +67,20 @@ def interval_profile(
         )
         mean = table["mean"].xs(value, level=hue)
         ax.plot(mean.index, mean, color=color, label=name, zorder=3, gid=f"mean-{value}")
-    ax.plot(
-        [best_x],
-        [table["mean"][best_hue, best_x]],
-        "o",
-        markersize=9,
-        markerfacecolor="none",
-        markeredgecolor="black",
-        markeredgewidth=1.2,
-        linestyle="",
-        label="best mean",
-        zorder=4,
-        gid="optimum",
-    )
+    if best:
+        ax.plot(
+            [best_x],
+            [table["mean"][best_hue, best_x]],
+            "o",
+            markersize=9,
+            markerfacecolor="none",
+            markeredgecolor="black",
+            markeredgewidth=1.2,
+            linestyle="",
+            label="best mean",
+            zorder=4,
+            gid="optimum",
+        )
     # Last, so that it stands below the hues in the legend.
     if reference is not None:
         _draw_reference(ax, reference, y, hue, reference_settings, lower_is_better)

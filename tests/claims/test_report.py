@@ -223,6 +223,20 @@ def test_the_best_setting_at_a_rate_has_no_failed_run(results):
     assert failed not in set(again["variant"])
 
 
+def test_the_worth_of_crossings_is_what_the_claim_compares(results):
+    found = shown.worth_of_crossings(shown.largest(results.runs, "digits-cnn"))
+    assert set(found["method"]) == {"lsq", "aoq"}
+    middle = found[found["variant"].isin(["lsq", "aoq"])].pivot(index="seed", columns="method", values="per_crossing")
+    own = results.differences[results.differences["data"] == "digits-cnn"]
+    own = own[own["statistic"] == "explored volume per crossing, AOQ / LSQ"].set_index("seed")["difference"]
+    np.testing.assert_allclose(np.log2(middle["aoq"] / middle["lsq"]), own, rtol=1e-9)
+
+
+def test_the_worth_of_no_crossing_is_unknown(results):
+    runs = shown.largest(results.runs, "digits-cnn")
+    assert shown.worth_of_crossings(runs.assign(crossings=0.0))["per_crossing"].isna().all()
+
+
 @pytest.mark.parametrize(("values", "wide"), [([1, 6], True), ([1, 4], False), ([0, 6], False), ([-1, 6], False)])
 def test_a_logarithmic_scale_is_for_positive_values_far_apart(values, wide):
     assert shown.wide(pd.Series(values)) is wide

@@ -40,6 +40,12 @@ def test_the_best_mean_is_ringed(ax, find):
     assert ring.get_xydata()[0] == pytest.approx([0.5, 20.2])
 
 
+def test_a_measure_without_a_best_has_no_ring(ax, find):
+    interval_profile(RUNS, best=False, ax=ax)
+    assert find(ax, "optimum") == []
+    assert "best mean" not in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
 def test_the_reference_is_the_best_setting_of_the_other_method(ax, find, drawn):
     interval_profile(RUNS, reference=REFERENCE, ax=ax)
     (line,), (band,) = find(ax, "reference"), find(ax, "reference-band")
