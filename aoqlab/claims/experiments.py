@@ -27,8 +27,8 @@ PERTURBATIONS = (0.002, 0.004, 0.008, 0.016, 0.032)
 STANDSTILL = 1e-12
 """A learning rate at which no weight moves: what the sweeping thresholds alone explore."""
 
-TOY_RATES = (1e-3, 3e-3, 1e-2, 3e-2, 5e-2, 0.1)
-TOY_STEPS = (0.3, 0.5, 0.7, 1.0, None, 2.0, 2.8)
+TOY_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 5e-2, 0.1, 0.2)
+TOY_STEPS = (0.1, 0.2, 0.3, 0.5, 1.0, None, 2.0)
 """LSQ's initial steps; ``None`` is its own rule. As many as AOQ has interval sizes, so both are tuned equally."""
 
 SHORT_LR = 1e-2
