@@ -32,7 +32,7 @@ CLAIMS = (
             ),
         ),
         (
-            Part("error, AOQ - LSQ, published settings, middle rate", "error", At("aoq"), At("lsq"), -1, "error"),
+            Part("error, AOQ - LSQ, at the same learning rate", "error", At("aoq"), At("lsq"), -1, "error"),
             Part("true codes, AOQ - LSQ, each at its best", "true_codes", AOQ, OTHERS, +1, "share", on="toy"),
         ),
         "Every method is tuned over equally many learning rates (on the toy, and interval sizes), on the same "

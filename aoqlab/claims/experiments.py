@@ -1,4 +1,8 @@
-"""Which runs each budget makes, on which data: the settings of every variant, written down before any result."""
+"""Which runs each budget makes, on which data: the settings of every variant.
+
+Written down before any result, but for ranges: those at whose end a best setting had lain reach further since, and the
+middle learning rate on the reduced images is lower.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ RATES = (0.3, 1.0, 3.0)
 WIDE_RATES = (0.1, *RATES, 10.0)
 """And of the small network, for which there is time: of ``RATES`` some methods did best at the ends."""
 METHODS = ("lsq", "lsq+dampen", "lsq+freeze", "lsq+oscillate", "n2uq", "statsq", "aoq")
-"""All that are compared in accuracy, each at every rate of ``RATES``."""
+"""All that are compared in accuracy, each at every rate of its experiment."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def _stage_variants() -> dict[str, ThreeStage]:
 
 
 def _name(method: str, lr: float, **settings: float | None) -> str:
-    """``aoq`` and ``lsq`` alone are the published settings; a name says what differs from them."""
+    """``aoq`` and ``lsq`` alone are the published settings (on networks but for the rate); a name says what differs."""
     usual = {"shrink_min": 0.3, "step": None}
     words = [f"{k}={v:g}" if v is not None else f"{k}=rule" for k, v in settings.items() if v != usual[k]]
     return " ".join([method, *words, *([f"lr={lr:g}"] if lr != PUBLISHED_LR else [])])

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from ..plots import claim_evidence
 from .claim import Best
 from .experiments import BUDGETS
+from .exploration import per_crossing
 from .registry import CLAIMS
 from .results import Results
 
@@ -118,9 +119,9 @@ def best_per_rate(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def worth_of_crossings(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of LSQ and AOQ the runs of :func:`best_per_rate`, with ``per_crossing``: explored volume over crossings."""
-    tried = best_per_rate(in_groups(runs, "aoq grid", "lsq grid"))
-    return tried.assign(per_crossing=tried["explored_volume"] / tried["crossings"].where(tried["crossings"] > 0))
+    """The runs of LSQ and AOQ that differ from the published settings in the rate alone, with ``per_crossing``."""
+    tried = runs[runs["variant"].str.replace(r" lr=\S+$", "", regex=True).isin(["lsq", "aoq"])]
+    return tried.assign(per_crossing=per_crossing(tried))
 
 
 def tuned_errors(runs: pd.DataFrame) -> pd.DataFrame:

@@ -42,7 +42,7 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
         "oscillating_share_mean": "oscillating weights (share), mean over time",
         "error": "error",
         "crossings_rate": "thresholds crossed\n(per weight and 1000 steps)",
-        "per_crossing": "explored log-volume per crossing\n(share, crossings per 1000 steps)",
+        "per_crossing": "explored log-volume\nper threshold crossed (share)",
         "crossings_shrink": "thresholds crossed in the first fifth\n(per weight and 1000 steps)",
         "oscillations_shrink": "crossings back in the first fifth\n(per weight and 1000 steps)",
         "overlap": "overlap of pre-trained weights per final level",

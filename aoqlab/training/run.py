@@ -186,6 +186,7 @@ class _Job:
             return self._finish(trainer, start)
 
     def _quantized(self, start: nn.Module) -> nn.Module:
+        """The network to train; the audit of its layers is kept."""
         model = quantized(start, self.config, self.method, self.data)
         self.layers = quantized_layers(model)
         return model

@@ -223,13 +223,17 @@ def test_the_best_setting_at_a_rate_has_no_failed_run(results):
     assert failed not in set(again["variant"])
 
 
-def test_the_worth_of_crossings_is_what_the_claim_compares(results):
-    found = shown.worth_of_crossings(shown.largest(results.runs, "digits-cnn"))
+@pytest.mark.parametrize("data", ["toy-reduced", "digits-cnn"])
+def test_the_worth_of_crossings_is_what_the_claim_compares(results, data):
+    found = shown.worth_of_crossings(shown.largest(results.runs, data))
     assert set(found["method"]) == {"lsq", "aoq"}
-    middle = found[found["variant"].isin(["lsq", "aoq"])].pivot(index="seed", columns="method", values="per_crossing")
-    own = results.differences[results.differences["data"] == "digits-cnn"]
+    np.testing.assert_allclose(
+        found["per_crossing"], found["explored_volume"] / (found["crossings"] * found["steps"] / 1000), rtol=1e-12
+    )
+    asked = found[found["variant"].isin(["lsq", "aoq"])].pivot(index="seed", columns="method", values="per_crossing")
+    own = results.differences[results.differences["data"] == data]
     own = own[own["statistic"] == "explored volume per crossing, AOQ / LSQ"].set_index("seed")["difference"]
-    np.testing.assert_allclose(np.log2(middle["aoq"] / middle["lsq"]), own, rtol=1e-9)
+    np.testing.assert_allclose(np.log2(asked["aoq"] / asked["lsq"]), own, rtol=1e-9)
 
 
 def test_the_worth_of_no_crossing_is_unknown(results):

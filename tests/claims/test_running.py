@@ -68,7 +68,7 @@ def test_statistics_are_those_of_the_runs():
     runs = results.runs.pivot(index="seed", columns="variant", values="explored_volume")
     expected = runs["aoq"] - runs["lsq"]
     own = results.differences[results.differences["claim"] == "local-search"]
-    own = own[own["statistic"].str.startswith("explored volume, AOQ - LSQ, at the middle")]
+    own = own[own["statistic"].str.startswith("explored volume, AOQ - LSQ, at the same")]
     np.testing.assert_allclose(own.set_index("seed")["difference"], expected)
     row = results.claims[results.claims["claim"] == "local-search"].iloc[0]
     assert row["effect"] == pytest.approx(expected.mean())
