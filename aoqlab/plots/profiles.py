@@ -16,6 +16,8 @@ from aoqlab.plots._statistics import best_row, count_range, setting_means
 from aoqlab.plots.labels import column_label
 from aoqlab.plots.palette import format_number, hue_colors
 
+_LABEL = 0.33
+"""Inches that the label of a tick takes."""
 _SETTINGS = ("lr", "shrink_min", "initial_step", "step_init", "bits")
 
 
@@ -133,8 +135,14 @@ def _symbol(column: str) -> str:
 
 
 def _log_ticks(ax: Axes, settings: list[float]) -> None:
-    """A logarithmic x axis with its ticks at the settings tried, as plain numbers."""
+    """A logarithmic x axis with its ticks at the settings tried, as plain numbers where there is room for them."""
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(FixedLocator(settings))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value)))
+    inches = ax.get_window_extent().width / ax.figure.dpi
+    room = _LABEL * max(np.log10(settings[-1] / settings[0]), 1e-9) / inches  # in decades
+    written: list[float] = []
+    for setting in settings:
+        if not written or np.log10(setting / written[-1]) >= room:
+            written.append(setting)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value) if value in written else ""))
     ax.xaxis.set_minor_locator(NullLocator())

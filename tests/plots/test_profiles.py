@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from aoqlab.plots import interval_profile, method_color
 
@@ -75,6 +76,15 @@ def test_a_diverged_setting_breaks_the_line_but_keeps_the_other_points(ax, find)
     assert np.isnan(find(ax, "mean-0.001")[0].get_ydata()[1])
     assert len(find(ax, "seeds-0.001")[0].get_xdata()) == 14
     assert find(ax, "optimum")[0].get_ydata()[0] == pytest.approx(23.2)
+
+
+def test_ticks_too_close_together_stay_without_a_label(drawn):
+    rates = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.05, 0.1, 0.2]
+    runs = pd.DataFrame([{"x": lr, "y": 1.0 + seed, "method": "lsq"} for lr in rates for seed in range(2)])
+    ax = Figure(figsize=(3.2, 2.0)).subplots()
+    interval_profile(runs, x="x", y="y", hue="method", logx=True, ax=ax)
+    drawn(ax)
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0.0003", "0.001", "0.003", "0.01", "0.03", "", "0.1", ""]
 
 
 def test_logarithmic_axes_have_plain_ticks(ax, drawn):
