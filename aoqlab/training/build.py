@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import dataclasses
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +48,25 @@ def accelerator_for(config: TrainConfig) -> Accelerator:
         precision = "bf16" if not on_cpu and torch.cuda.is_bf16_supported() else "no"
     if precision == "fp16" and on_cpu:
         raise ValueError("--mixed-precision fp16 needs a GPU; on the CPU take no or bf16")
-    return Accelerator(cpu=on_cpu, mixed_precision=precision)
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
+    if accelerator.num_processes > 1:
+        _leave_at_exit()
+    return accelerator
+
+
+@cache
+def _leave_at_exit() -> None:
+    """Several processes end their group while Python is whole.
+
+    Else a thread of the group that lets go of its last tensors meets a Python that is being taken down, which ends the
+    thread, and with it the process: "terminate called without an active exception".
+    """
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def load_data(config: TrainConfig, accelerator: Accelerator) -> Dataset:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from aoqlab import datasets, methods, models
 from aoqlab.quantizers import AOQ
 from aoqlab.surgery import quantize, weight_sites
+from aoqlab.training.build import accelerator_for
 from aoqlab.training.engine import Stopped, Trainer, compiled_or_eager
 
 
