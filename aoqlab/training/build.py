@@ -5,6 +5,9 @@ from __future__ import annotations
 import atexit
 import copy
 import dataclasses
+import gc
+import importlib
+import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +51,9 @@ def accelerator_for(config: TrainConfig) -> Accelerator:
         precision = "bf16" if not on_cpu and torch.cuda.is_bf16_supported() else "no"
     if precision == "fp16" and on_cpu:
         raise ValueError("--mixed-precision fp16 needs a GPU; on the CPU take no or bf16")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # Imported once there is a group, as others do, its functions hold that group until Python ends.
+        importlib.import_module("torch.distributed.nn.functional")
     accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
     if accelerator.num_processes > 1:
         _leave_at_exit()
@@ -65,6 +71,7 @@ def _leave_at_exit() -> None:
 
 
 def _leave() -> None:
+    gc.collect()  # what still holds the group, such as the graph of a last step
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

@@ -38,6 +38,27 @@ def total(values: Tensor, world: int) -> Tensor:
     return values
 
 
+class _Sum(torch.autograd.Function):
+    """The sum over the processes; a gradient is the sum of theirs.
+
+    Torch's own (``torch.distributed.nn.functional.all_reduce``) is deprecated.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        return _summed(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _summed(gradient)
+
+
+def _summed(values: Tensor) -> Tensor:
+    found = values.clone(memory_format=torch.contiguous_format)
+    dist.all_reduce(found)
+    return found
+
+
 class SyncedBatchNorm(TorchFunctionMode):
     """While active, batch norm in training mode takes its statistics over the batches of all processes.
 
@@ -69,16 +90,14 @@ def synced_batch_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     """:func:`torch.nn.functional.batch_norm` in training mode over the batches of all processes; input (n, C, ...)."""
-    from torch.distributed.nn.functional import all_reduce
-
     world = dist.get_world_size()
     wide = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
     axes = [0, *range(2, input.ndim)]
     count = world * input.numel() // input.shape[1]
     shape = (1, -1, *([1] * (input.ndim - 2)))
-    mean = all_reduce(wide.mean(axes)) / world
+    mean = _Sum.apply(wide.mean(axes)) / world
     centred = wide - mean.reshape(shape)
-    var = all_reduce(centred.square().mean(axes)) / world
+    var = _Sum.apply(centred.square().mean(axes)) / world
     if running_mean is not None and running_var is not None:
         with torch.no_grad():
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
