@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import copy
 import dataclasses
-import gc
-import importlib
-import os
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +15,7 @@ from .._provenance import provenance
 from ..methods import Method
 from ..surgery import quantize
 from .config import TrainConfig
+from .distributed import leave_at_exit, prepare
 from .folder import RunExistsError, RunFolder
 
 if TYPE_CHECKING:
@@ -51,29 +47,11 @@ def accelerator_for(config: TrainConfig) -> Accelerator:
         precision = "bf16" if not on_cpu and torch.cuda.is_bf16_supported() else "no"
     if precision == "fp16" and on_cpu:
         raise ValueError("--mixed-precision fp16 needs a GPU; on the CPU take no or bf16")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        # Imported once there is a group, as others do, its functions hold that group until Python ends.
-        importlib.import_module("torch.distributed.nn.functional")
+    prepare()
     accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
     if accelerator.num_processes > 1:
-        _leave_at_exit()
+        leave_at_exit()
     return accelerator
-
-
-@cache
-def _leave_at_exit() -> None:
-    """Several processes end their group while Python is whole.
-
-    Else a thread of the group that lets go of its last tensors meets a Python that is being taken down, which ends the
-    thread, and with it the process: "terminate called without an active exception".
-    """
-    atexit.register(_leave)
-
-
-def _leave() -> None:
-    gc.collect()  # what still holds the group, such as the graph of a last step
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def load_data(config: TrainConfig, accelerator: Accelerator) -> Dataset:

@@ -6,7 +6,12 @@ the stages, which DDP does not follow, and Torch's SyncBatchNorm refuses the CPU
 
 from __future__ import annotations
 
+import atexit
+import gc
+import importlib
+import os
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,6 +20,32 @@ from torch import Tensor
 from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
+
+
+def prepare() -> None:
+    """To be called before a group of processes begins.
+
+    Where ``torch.distributed.nn.functional`` is imported later, as others do, its functions hold the group until Python
+    ends.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        importlib.import_module("torch.distributed.nn.functional")
+
+
+@cache
+def leave_at_exit() -> None:
+    """The process leaves its group while Python is whole.
+
+    Else a thread of the group that lets go of its last tensors meets a Python that is being taken down, which ends the
+    thread, and with it the process: "terminate called without an active exception".
+    """
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    gc.collect()  # what may still hold the group
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @torch.no_grad()

@@ -29,7 +29,7 @@ def results(rank):
             "mean": mean.tolist(), "var": var.tolist(), "total": total(torch.tensor([1.0 + rank]), 2).tolist()}
 
 dist.init_process_group("gloo")
-out = results(dist.get_rank())  # the graph, which holds the group, ends before it
+out = results(dist.get_rank())
 json.dump(out, open(f"{sys.argv[1]}/out{dist.get_rank()}.json", "w"))
 dist.barrier()
 dist.destroy_process_group()
