@@ -58,6 +58,7 @@ except BlockingIOError:
     local pip=("$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input)
     "${pip[@]}" -r requirements.lock
     "${pip[@]}" --no-deps --no-build-isolation -e .
+    "$venv/bin/python" -m aoqlab.lab.shared.torchvision_repair
     state >"$stamp.new"
     mv "$stamp.new" "$stamp"
     echo "The environment is ready." >&2

@@ -1,17 +1,17 @@
-"""aoqlab: a laboratory for quantization whose weights oscillate while they are trained."""
+"""aoqlab: quantizers whose weights may oscillate, and trackers that show how they do.
 
+Everything outside ``aoqlab.lab`` is the small package: it needs torch, numpy, pandas and jaxtyping only. ``aoqlab.lab``
+is the laboratory (toy problems, trainings, claims, figures, explorers, commands); ``pip install "aoqlab[lab]"`` brings
+what it needs.
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-from aoqlab._torchvision import mend as _mend
 
 __version__ = "0.1.0"
 
-_mend()  # before anything can import torchvision or timm
-
 # The table of contents, as type checkers and editors read it.
 if TYPE_CHECKING:
-    from .figures import load_figure_info as load_figure_info
-    from .figures import save_figure as save_figure
     from .grids import UniformGrid as UniformGrid
     from .losses import dampening_nagel as dampening_nagel
     from .losses import dampening_norm as dampening_norm
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from .surgery import quantized_layers as quantized_layers
     from .tracker import OscillationTracker as OscillationTracker
 
-# The same as Python reads it: each name is fetched on first use, because importing torch takes 2 s and the
-# command line's help must not wait for it. A test holds the two against each other.
+# The same as Python reads it: each name is fetched on first use, so that importing aoqlab costs nothing before.
 _HOME = {
     "AOQ": "quantizers",
     "Freezing": "quantizers",
@@ -50,23 +49,24 @@ _HOME = {
     "dampening_nagel": "losses",
     "dampening_norm": "losses",
     "fold": "surgery",
-    "load_figure_info": "figures",
     "oscillation_penalty": "losses",
     "quantize": "surgery",
     "quantized_layers": "surgery",
-    "save_figure": "figures",
     "soft_cross_entropy": "losses",
 }
+_MODULES = ("grids", "kernels", "lab", "losses", "quantizers", "schedule", "ste", "surgery", "tracker")
+
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"aoqlab.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'aoqlab' has no attribute '{name}'")
-    import importlib
-
-    value = globals()[name] = getattr(importlib.import_module(f"aoqlab.{_HOME[name]}"), name)
+    value = globals()[name] = getattr(import_module(f"aoqlab.{_HOME[name]}"), name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, *_MODULES})

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from . import _native
 from .grids import UniformGrid, per_row
+from .kernels import native
 
 MIN_STEP = 1e-12
 """Steps and intervals act as at least this (gradients still pass), so that none can reach zero or turn negative."""
@@ -77,17 +77,17 @@ def _native_uniform(
     if level_step.ndim:
         per_row(level_step, x)
     rows, cols = _rows(x, per_channel)
-    _native.call(
-        f"uniform_forward_{_native.SUFFIX[x.dtype]}",
+    native.call(
+        f"uniform_forward_{native.SUFFIX[x.dtype]}",
         *(x, values, codes, rows, cols, threshold_step.contiguous(), threshold_step.ndim),
-        *(level_step.contiguous(), level_step.ndim, *_grid_arguments(grid), _native.threads_for(x.numel())),
+        *(level_step.contiguous(), level_step.ndim, *_grid_arguments(grid), native.threads_for(x.numel())),
     )
 
 
 def encode(x: Tensor, threshold_step: Tensor, grid: UniformGrid) -> Tensor:
     """Codes 0 ... 2^b - 1 (uint8, shape of ``x``): the number of thresholds at or below each value; NaN gives 0."""
     x, step = x.detach(), threshold_step.detach()
-    if not _native.usable(x, step):
+    if not native.usable(x, step):
         return grid.encode(x, step.clamp_min(MIN_STEP))
     x = _dense(x)
     codes = torch.empty_like(x, dtype=torch.uint8)
@@ -107,7 +107,7 @@ def encode_flat(xs: Sequence[Tensor], threshold_steps: Sequence[Tensor], grid: U
     Without the kernels everything is one pass over all tensors together, which on a GPU saves most of the launches.
     """
     sizes = [x.numel() for x in xs]
-    if _native.usable(*xs, *threshold_steps):
+    if native.usable(*xs, *threshold_steps):
         out = torch.empty(sum(sizes), dtype=torch.uint8)
         for x, step, part in zip(xs, threshold_steps, out.split(sizes), strict=True):
             if x.is_contiguous():
@@ -131,7 +131,7 @@ class _AOQ(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid) -> Tensor:
         ctx.grid, ctx.learns = grid, ctx.needs_input_grad[2]
         codes: Tensor | None
-        if _native.usable(x, threshold_step, level_step):
+        if native.usable(x, threshold_step, level_step):
             x = _dense(x)
             out = torch.empty_like(x)
             codes = torch.empty_like(x, dtype=torch.uint8) if ctx.learns else None
@@ -154,13 +154,13 @@ class _AOQ(torch.autograd.Function):
             return grad, None, None, None
         (codes,) = ctx.saved_tensors
         grid, step = ctx.grid, ctx.step
-        if grad.dtype == step.dtype and _native.usable(grad):
+        if grad.dtype == step.dtype and native.usable(grad):
             rows, cols = _rows(codes, step)
             level_grad = torch.empty(step.shape, dtype=step.dtype)
-            _native.call(
-                f"aoq_backward_{_native.SUFFIX[grad.dtype]}",
+            native.call(
+                f"aoq_backward_{native.SUFFIX[grad.dtype]}",
                 *(codes, _like(grad, codes), rows, cols, level_grad),
-                *(*_grid_arguments(grid), _native.threads_for(codes.numel())),
+                *(*_grid_arguments(grid), native.threads_for(codes.numel())),
             )
         else:
             positions = codes.to(step.dtype) + (grid.low + grid.level_offset)
@@ -190,7 +190,7 @@ class _LSQ(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float) -> Tensor:
         ctx.grid, ctx.gradient_scale = grid, gradient_scale
-        if _native.usable(x, step):
+        if native.usable(x, step):
             x = _dense(x)
             out = torch.empty_like(x)
             _native_uniform(x, step, step, grid, out, None)
@@ -206,13 +206,13 @@ class _LSQ(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, step = ctx.saved_tensors
         grid = ctx.grid
-        if _native.usable(grad, x, step):
+        if native.usable(grad, x, step):
             rows, cols = _rows(x, step)
             grad_x, step_grad = torch.empty_like(x), torch.empty(step.shape, dtype=step.dtype)
-            _native.call(
-                f"lsq_backward_{_native.SUFFIX[grad.dtype]}",
+            native.call(
+                f"lsq_backward_{native.SUFFIX[grad.dtype]}",
                 *(x, _like(grad, x), grad_x, rows, cols, step.contiguous(), step_grad),
-                *(*_grid_arguments(grid), _native.threads_for(x.numel())),
+                *(*_grid_arguments(grid), native.threads_for(x.numel())),
             )
         else:
             step = step.clamp_min(MIN_STEP)
@@ -273,13 +273,13 @@ def ltq_encode(x: Tensor, bin_widths: Tensor, input_scale: Tensor) -> Tensor:
 class _LTQ(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, bin_widths: Tensor, input_scale: Tensor, output_scale: Tensor) -> Tensor:
-        if _native.usable(x, bin_widths, input_scale, output_scale):
+        if native.usable(x, bin_widths, input_scale, output_scale):
             x, bin_widths = _dense(x), bin_widths.contiguous()
             out = torch.empty_like(x)
-            _native.call(
-                f"ltq_forward_{_native.SUFFIX[x.dtype]}",
+            native.call(
+                f"ltq_forward_{native.SUFFIX[x.dtype]}",
                 *(x, out, x.numel(), bin_widths, bin_widths.numel(), input_scale, output_scale),
-                _native.threads_for(x.numel()),
+                native.threads_for(x.numel()),
             )
         else:
             _, centres, u, unit = _ltq_clamped(bin_widths, input_scale, output_scale)[1:]
@@ -292,13 +292,13 @@ class _LTQ(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, *parameters = ctx.saved_tensors
-        if not _native.usable(grad, x, *parameters):
+        if not native.usable(grad, x, *parameters):
             return _ltq_backward(x, grad, *parameters)
         grad_x, *gradients = (torch.empty_like(t) for t in (x, *parameters))
-        _native.call(
-            f"ltq_backward_{_native.SUFFIX[x.dtype]}",
+        native.call(
+            f"ltq_backward_{native.SUFFIX[x.dtype]}",
             *(x, _like(grad, x), grad_x, x.numel(), parameters[0], parameters[0].numel(), *parameters[1:]),
-            *(*gradients, _native.threads_for(x.numel())),
+            *(*gradients, native.threads_for(x.numel())),
         )
         return grad_x, *gradients
 

@@ -20,13 +20,13 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Locator, Page
 
-from aoqlab.pictures import chromium
+from aoqlab.lab.explorers.pictures import chromium
 
 STEPS = 60
 RIVAL_STEPS = 12
 INTERVALS = """
 import torch
-from aoqlab.explorers import intervals
+from aoqlab.lab.explorers import intervals
 torch.manual_seed(0)
 weights = torch.randn({n}) * 0.05
 explorer = intervals(weights)
@@ -34,7 +34,7 @@ explorer.set(bits=8)
 explorer
 """
 RUNS = """
-from aoqlab.explorers import runs
+from aoqlab.lab.explorers import runs
 explorer = runs()
 explorer.set(epoch=12)
 explorer
@@ -43,8 +43,8 @@ MILLION = "intervals, 10^6 weights, 8 bits"
 EXPLORERS = {
     # name → cell, the control that is moved, and the goals for median and p95 in milliseconds
     MILLION: (INTERVALS.format(n=10**6), "th", "20, 50"),
-    "toy, eight panels": ("from aoqlab.explorers import toy\ntoy()", "shrink_min", ""),
-    "landscape, two walks of 400 steps": ("from aoqlab.explorers import landscape\nlandscape()", "shrink_min", ""),
+    "toy, eight panels": ("from aoqlab.lab.explorers import toy\ntoy()", "shrink_min", ""),
+    "landscape, two walks of 400 steps": ("from aoqlab.lab.explorers import landscape\nlandscape()", "shrink_min", ""),
     "runs, two of 20 layers": (RUNS, "epoch", "120, -"),
 }
 BIG = {MILLION: EXPLORERS[MILLION], "intervals, 10^8 weights, 8 bits": (INTERVALS.format(n=10**8), "th", "20, 50")}

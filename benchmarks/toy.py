@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from aoqlab import ThreeStage
-from aoqlab.toy.regression import FULL, RegressionProblem, RunConfig, make_data, run_ensemble
+from aoqlab.lab.toy.regression import FULL, RegressionProblem, RunConfig, make_data, run_ensemble
 
 sys.path.insert(0, str(Path(__file__).parent))
 from toy_loop import train

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from aoqlab import AOQ, LSQ, OscillationTracker, dampening_norm
-from aoqlab.toy.regression import RegressionData, RegressionProblem, RunConfig
+from aoqlab.lab.toy.regression import RegressionData, RegressionProblem, RunConfig
 
 
 class QuantizedLinear(nn.Module):

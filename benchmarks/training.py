@@ -16,12 +16,13 @@ from collections.abc import Callable
 
 import torch
 
-from aoqlab import _native, methods, models
-from aoqlab.datasets.memory import in_memory
+from aoqlab.kernels import native
+from aoqlab.lab import methods, models
+from aoqlab.lab.datasets.memory import in_memory
+from aoqlab.lab.training import TrainConfig
+from aoqlab.lab.training.build import accelerator_for
+from aoqlab.lab.training.engine import Trainer
 from aoqlab.surgery import quantize
-from aoqlab.training import TrainConfig
-from aoqlab.training.build import accelerator_for
-from aoqlab.training.engine import Trainer
 
 GPU = torch.cuda.is_available()
 RECORD_EVERY = 490  # the default, a record per hundredth of the run, in the published one of 49,000 steps
@@ -40,7 +41,7 @@ def data(images: int, side: int):
 
 
 def trainer(arch: str, method: str, bits: int, batch: int, side: int, *, tracked: bool = True, teacher: bool = GPU):
-    _native.keep_memory()  # as the engine does when a run begins
+    native.keep_memory()  # as the engine does when a run begins
     config = TrainConfig(
         arch=arch, method=method, bits=bits, epochs=1, batch_size=batch, lr=1e-3, record_every=RECORD_EVERY
     )

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from aoqlab import _native
+from aoqlab.kernels import native
 
 # The same examples in every run; the first one may compile the kernels, so none has a deadline.
 settings.register_profile("aoqlab", deadline=None, database=None, derandomize=True, max_examples=40)
@@ -27,7 +27,7 @@ def without_kernels():
     @contextmanager
     def context():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_native, "available", lambda *_: False)
+            patch.setattr(native, "available", lambda *_: False)
             yield
 
     return context
@@ -36,7 +36,7 @@ def without_kernels():
 @pytest.fixture(scope="session")
 def kernels():
     """Skips where the machine cannot compile them."""
-    if _native.library() is None:
+    if native.library() is None:
         pytest.skip("no compiled kernels on this machine")
 
 

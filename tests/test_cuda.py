@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from aoqlab import AOQ, LSQ, LTQ, OscillationTracker, ThreeStage
+from aoqlab.lab.toy.regression import RegressionProblem, RunConfig, run_ensemble
+from aoqlab.lab.training import TrainConfig, resume, train
 from aoqlab.ste import _ltq_backward
-from aoqlab.toy.regression import RegressionProblem, RunConfig, run_ensemble
-from aoqlab.training import TrainConfig, resume, train
 
 DEVICE = "cuda"
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .. import _native
 from ..grids import check_bits
+from ..kernels import native
 from .eager import MASK_BITS, count_all, count_moved, splitmix
 
 STATISTICS = (
@@ -190,10 +190,10 @@ class CodeCounter(nn.Module):
         return torch.bucketize(index, self._offsets[1:], right=True)
 
     def _count(self, flat: Tensor) -> None:
-        if _native.available(flat):
-            _native.call(
+        if native.available(flat):
+            native.call(
                 "tracker_update", flat.contiguous(), self._offsets, len(self._sizes), *self._native_state(),
-                _native.threads_for(flat.numel()),
+                native.threads_for(flat.numel()),
             )  # fmt: skip
         elif flat.device.type == "cpu":
             count_moved(self, flat)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._files import write_frame
 from .counting import SINGLE, STATISTICS, CodeCounter
 from .eager import MASK_BITS
 
@@ -212,13 +213,25 @@ class OscillationTracker(CodeCounter):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = folder / "history.parquet", folder / "levels.parquet"
-        write_frame(self.history_frame(), paths[0])
-        write_frame(self.level_frame(), paths[1])
+        _write_parquet(self.history_frame(), paths[0])
+        _write_parquet(self.level_frame(), paths[1])
         return paths
 
     def extra_repr(self) -> str:
         weights = sum(self._sizes)
         return f"bits={self.bits}, layers={len(self._sizes)}, weights={weights}, steps={self._steps}"
+
+
+def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}")
+    try:
+        frame.to_parquet(temporary, index=False)
+        os.replace(temporary, path)
+    except ImportError as error:
+        raise ImportError("save_history writes parquet files, which needs pyarrow: pip install pyarrow") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def bytes_per_weight(tracker: OscillationTracker) -> float:

@@ -26,7 +26,7 @@ from .harness import (
 
 FIRST = """\
 import os, torch
-from aoqlab.explorers import intervals, landscape, runs, toy
+from aoqlab.lab.explorers import intervals, landscape, runs, toy
 print("kernel", os.getpid())
 weights = torch.randn(1_000_000, generator=torch.Generator().manual_seed(0)) * 0.05
 intervals(weights)

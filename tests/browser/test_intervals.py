@@ -5,11 +5,12 @@ import sys
 import pytest
 import torch
 
-from aoqlab import AOQ, models, quantize
-from aoqlab.explorers import intervals
+from aoqlab import AOQ, quantize
+from aoqlab.lab import models
+from aoqlab.lab.explorers import intervals
 from aoqlab.surgery import weight_sites
 
-MODULE = sys.modules["aoqlab.explorers.intervals"]  # the function has the same name
+MODULE = sys.modules["aoqlab.lab.explorers.intervals"]  # the function has the same name
 SLIDERS = ("bits", "th", "le", "alpha", "near", "move", "moment")
 
 

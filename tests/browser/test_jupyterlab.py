@@ -99,12 +99,12 @@ def theme(page, name, light):
 
 def test_the_kernel_walks_as_the_page_does(hands):
     hand = hands["landscape"]
-    hand.root.get_by_text("Walks by aoqlab.toy.landscape.").wait_for()
+    hand.root.get_by_text("Walks by aoqlab.lab.toy.landscape.").wait_for()
     before = hand.numbers()
     hand.by_keyboard("shrink_min")
     hand.root.get_by_text("Walks by the same steps in this page.").wait_for()
     by_page = hand.numbers()
-    hand.root.get_by_text("Walks by aoqlab.toy.landscape.").wait_for()
+    hand.root.get_by_text("Walks by aoqlab.lab.toy.landscape.").wait_for()
     assert hand.numbers() == by_page != before
 
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from aoqlab.explorers import intervals, toy
-from aoqlab.explorers.pages import portable, source_of
-from aoqlab.toy.regression import RegressionProblem
+from aoqlab.lab.explorers import intervals, toy
+from aoqlab.lab.explorers.pages import portable, source_of
+from aoqlab.lab.toy.regression import RegressionProblem
 
 from .harness import Hand
 

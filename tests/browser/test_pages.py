@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from aoqlab.explorers import intervals, landscape, runs, toy
-from aoqlab.runs import recorded_dir
+from aoqlab.lab.explorers import intervals, landscape, runs, toy
+from aoqlab.lab.training.stored import recorded_dir
 
 SILENT = ("near", "move")  # about the numbers alone
 FOCUSABLE = "input, select, button, a[href]"

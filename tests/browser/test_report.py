@@ -11,7 +11,7 @@ from .harness import ROOT, Hand, own_settings
 NOTEBOOKS = ("00_overview", "07_decoupling")  # a part of the report, with two kinds of explorers
 WRITE = """
 import sys
-from aoqlab.claims import report_page
+from aoqlab.lab.claims import report_page
 report_page.NOTEBOOKS = sys.argv[2:]
 report_page.html(out=sys.argv[1])
 """

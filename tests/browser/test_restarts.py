@@ -3,7 +3,7 @@
 import re
 import time
 
-from aoqlab.explorers import export_html
+from aoqlab.lab.explorers import export_html
 
 from .harness import FINISHED, PATIENCE, Hand, menu
 

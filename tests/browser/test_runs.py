@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from aoqlab import runs as stored
-from aoqlab.explorers.runs import runs
+from aoqlab.lab.explorers.runs import runs
+from aoqlab.lab.training import stored as stored
 
 RECORDED = stored.recorded_dir()
 LSQ, AOQ = "recorded-digits-lsq-2bit-seed0", "recorded-digits-aoq-2bit-seed0"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from aoqlab.explorers.toy import toy
-from aoqlab.paths import results_dir
-from aoqlab.study.samples import read_samples
-from aoqlab.toy.regression import RegressionProblem
+from aoqlab.lab.explorers.toy import toy
+from aoqlab.lab.shared.paths import results_dir
+from aoqlab.lab.study.samples import read_samples
+from aoqlab.lab.toy.regression import RegressionProblem
 
 PIXELS = "canvas => canvas.toDataURL()"
 MAP, STRIP = 0, 2

@@ -1,0 +1,165 @@
+"""Compiled CPU kernels: built once with the machine's C++ compiler, cached, loaded with ctypes.
+
+Where no compiler exists :func:`library` returns ``None`` and says so once (with ``AOQLAB_NATIVE=0``, silently). Callers
+then use their eager Torch twin, which is correct everywhere and the only path on other devices.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SOURCE = Path(__file__).parent / "kernels.cpp"
+FLAGS = ("-O3", "-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared")
+SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+# Below this many elements per thread, starting a thread costs more than it saves.
+GRAIN = 65536
+
+
+class NativeUnavailableWarning(UserWarning):
+    """The compiled kernels could not be built; eager Torch code is used instead (same results, slower)."""
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: ``$AOQLAB_CACHE``, else ``$XDG_CACHE_HOME/aoqlab``, else ``~/.cache/aoqlab``."""
+    if folder := os.environ.get("AOQLAB_CACHE"):
+        return Path(folder)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aoqlab"
+
+
+def _compiler() -> str | None:
+    names = (os.environ.get("CXX"), "c++", "g++", "clang++")
+    return next((found for name in names if name and (found := shutil.which(name))), None)
+
+
+def _processor() -> str:
+    """What ``-march=native`` depends on, so that a cache shared between machines never serves the wrong code."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+    except OSError:
+        return platform.processor() + platform.machine()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _cached(stem: str) -> Path | None:
+    """A library built earlier. Its name ends with its checksum: loading a damaged one would kill the process."""
+    for path in sorted(cache_folder().glob(f"{stem}-*.so")):
+        if path.stem == f"{stem}-{_digest(path.read_bytes())}":
+            return path
+    return None
+
+
+def _build(compiler: str, stem: str) -> Path:
+    """Compile into a temporary file and move it into place, so that a reader never sees half a library."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(suffix=".so", dir=folder)
+    os.close(handle)
+    try:
+        errors = ""
+        for march in (["-march=native"], ["-mcpu=native"], []):  # GCC and Clang spell it differently per architecture
+            command = [compiler, *FLAGS, *march, "-pthread", str(SOURCE), "-o", name]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+            if done.returncode == 0:
+                target = folder / f"{stem}-{_digest(Path(name).read_bytes())}.so"
+                os.replace(name, target)
+                return target
+            errors = done.stderr.strip()
+        raise OSError(f"{compiler} could not compile {SOURCE.name}: {errors[-500:]}")
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """The loaded kernels, or ``None`` (announced once) where they cannot be built."""
+    if os.environ.get("AOQLAB_NATIVE") == "0":
+        return None
+    try:
+        compiler = _compiler()
+        if compiler is None:
+            raise OSError("no C++ compiler found (looked for $CXX, c++, g++, clang++)")
+        sources = [path.read_text() for path in sorted(SOURCE.parent.glob("*.?pp"))]
+        key = "\n".join((*sources, *FLAGS, compiler, _processor()))
+        stem = f"kernels-{_digest(key.encode())}"
+        kernels = ctypes.CDLL(str(_cached(stem) or _build(compiler, stem)))
+    except (OSError, subprocess.SubprocessError) as error:
+        message = f"aoqlab runs without its compiled kernels, slower but with the same results: {error}"
+        warnings.warn(message, NativeUnavailableWarning, stacklevel=2)
+        return None
+    _share_threads(kernels)
+    return kernels
+
+
+def _share_threads(kernels: ctypes.CDLL) -> None:
+    """Let the kernels run on the threads of Torch's own OpenMP runtime, where that is GNU's; else they start theirs."""
+    for path in sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*")):
+        # Loaded already by Torch, so this is a second handle, not a second runtime.
+        kernels.use_gomp(ctypes.cast(ctypes.CDLL(str(path)).GOMP_parallel, ctypes.c_void_p))
+        return
+
+
+def keep_memory() -> bool:
+    """Let the C library keep freed memory for the next tensor; returns whether it does (only GNU's can be told to).
+
+    Every training step needs the same blocks again. Given back to the system, each 4 KiB of them cost a page fault.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    mallopt = ctypes.CDLL(None).mallopt
+    # The first without the second would make things worse: it stops glibc from adapting the second by itself. Older
+    # versions allow no more than 32 MiB.
+    return any(mallopt(mmap_threshold, size) for size in (1 << 30, 32 << 20)) and bool(
+        mallopt(trim_threshold, 2**31 - 1)
+    )
+
+
+def available(*tensors: Tensor) -> bool:
+    """Whether these tensors are on the CPU, are not being traced, and the kernels exist."""
+    return all(t.is_cpu for t in tensors) and not torch.compiler.is_compiling() and library() is not None
+
+
+def usable(*tensors: Tensor) -> bool:
+    """Whether the kernels may take these tensors: as :func:`available`, all of one of float32 or float64."""
+    dtype = tensors[0].dtype
+    return dtype in SUFFIX and all(t.dtype == dtype for t in tensors) and available(*tensors)
+
+
+def threads_for(elements: int) -> int:
+    """Return how many threads are worth starting for so many elements."""
+    return max(1, min(torch.get_num_threads(), elements // GRAIN))
+
+
+def _parameter(value: object) -> Any:
+    return (
+        ctypes.c_double if isinstance(value, float) else ctypes.c_int64 if isinstance(value, int) else ctypes.c_void_p
+    )
+
+
+def call(name: str, *arguments: object) -> None:
+    """Call a kernel: tensors pass as pointers, floats as double, ints as int64, ``None`` as a null pointer.
+
+    The first call of a kernel settles which of its parameters are what.
+    """
+    kernel = getattr(library(), name)
+    if kernel.argtypes is None:
+        kernel.argtypes = [_parameter(value) for value in arguments]
+        kernel.restype = None
+    kernel(*[value.data_ptr() if isinstance(value, Tensor) else value for value in arguments])

@@ -1,0 +1,246 @@
+"""Which runs each budget makes, on which data: the settings of every variant.
+
+Written down before any result, but for ranges: those at whose end a best setting had lain reach further since, and the
+middle learning rate on the reduced images is lower.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Literal
+
+from ...schedule import ThreeStage
+from ..toy.problem import FULL, REDUCED, RegressionProblem, RunConfig
+from ..training import TrainConfig
+from .images import TEST_PER_CLASS, TRAIN_PER_CLASS
+
+BUDGETS = ("quick", "cpu", "full")
+LEAST = {"toy": 10, "network": 5}
+"""Seeds below which no verdict is given."""
+
+PUBLISHED_LR = 1e-3
+SHRINK_MINS = (1.0, 0.7, 0.5, 0.3, 0.2, 0.1)
+"""How far the intervals shrink; 0.3 is published and is the variant "aoq", 1 is AOQ without its first stage."""
+BEYOND = 0.05
+"""On the toy problem AOQ is tuned as far as this; whether a moderate amount is best is asked of ``SHRINK_MINS``."""
+NO_SHRINK = "aoq shrink_min=1"
+PERTURBATIONS = (0.002, 0.004, 0.008, 0.016, 0.032)
+"""Noise on the weights of the control, in threshold intervals per step: a range around AOQ's own crossing rate."""
+STANDSTILL = 1e-12
+"""A learning rate at which no weight moves: what the sweeping thresholds alone explore."""
+
+TOY_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 5e-2, 0.1, 0.2)
+TOY_STEPS = (0.1, 0.2, 0.3, 0.5, 1.0, None, 2.0)
+"""LSQ's initial steps; ``None`` is its own rule. As many as AOQ has interval sizes, so both are tuned equally."""
+
+SHORT_LR = 1e-2
+"""Middle rate of networks that train for a few hundred steps, in which the published one hardly moves them."""
+IMAGES_LR = 3e-3
+"""And of those on the reduced images: at ``SHORT_LR`` every method did best at the lowest rate that was tried."""
+
+LARGE_WITHOUT = ("noise *", "aoq * throughout", "aoq no dampening", "aoq held levels", "aoq shrink_min=0.[1257]")
+"""Controls for which large networks have no time."""
+IMAGES_WITHOUT = (*LARGE_WITHOUT, "aoq coupled", "aoq frozen weights")
+"""And the reduced images on a CPU."""
+
+RATES = (0.3, 1.0, 3.0)
+"""Learning rates of networks, as multiples of the middle one."""
+WIDE_RATES = (0.1, *RATES, 10.0)
+"""And of the small network, for which there is time: of ``RATES`` some methods did best at the ends."""
+METHODS = ("lsq", "lsq+dampen", "lsq+freeze", "lsq+oscillate", "n2uq", "statsq", "aoq")
+"""All that are compared in accuracy, each at every rate of its experiment."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One setting that is run on every seed."""
+
+    name: str
+    config: RunConfig | TrainConfig
+    groups: frozenset[str] = frozenset()
+    """What it is one of: "aoq grid", "lsq grid", "others grid" (tuned over), "shrink" (over shrink_min), "noise"."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All variants on one data set."""
+
+    data: str
+    """Name in tables."""
+    kind: Literal["toy", "network"]
+    title: str
+    """What the data are and how much was trained, for a reader."""
+    seeds: int
+    variants: tuple[Variant, ...]
+    problem: RegressionProblem | None = None
+
+    def __post_init__(self) -> None:
+        names = [v.name for v in self.variants]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two variants of {self.data} have one name: {sorted(names)}")
+
+
+def experiments(budget: str, images: str | Path | None = None) -> list[Experiment]:
+    """What a budget runs. ``images``: a folder of images (or cifar10, cifar100) for the larger two budgets.
+
+    Raises ``ValueError`` for an unknown budget, and for images at the smallest.
+    """
+    if budget == "quick":
+        if images is not None:
+            raise ValueError("budget quick has no time for images; take --budget cpu or full")
+        return [_toy("toy-reduced", REDUCED, 10), _digits_cnn()]
+    if budget == "cpu":
+        found = [_toy("toy-full", FULL, 10), _digits_resnet()]
+        return found + ([_reduced_images(str(images))] if images is not None else [])
+    if budget == "full":
+        return [_toy("toy-full", FULL, 10), *(_full(arch, str(images or "cifar10")) for arch in FULL_NETWORKS)]
+    raise ValueError(f"unknown budget {budget!r}; there are {', '.join(BUDGETS)}")
+
+
+def _toy(data: str, problem: RegressionProblem, seeds: int) -> Experiment:
+    found: dict[str, Variant] = {}
+
+    def add(name: str, config: RunConfig, *groups: str) -> None:
+        old = found.get(name)
+        found[name] = Variant(name, config, frozenset(groups) | (old.groups if old else frozenset()))
+
+    for lr in TOY_RATES:
+        for m in (*SHRINK_MINS, BEYOND):
+            add(_name("aoq", lr, shrink_min=m), RunConfig("aoq", lr, schedule=ThreeStage(shrink_min=m)), "aoq grid")
+        for s in TOY_STEPS:
+            add(_name("lsq", lr, step=s), RunConfig("lsq", lr, step_init=s), "lsq grid", "others grid")
+    for m in SHRINK_MINS:
+        add(_name("aoq", PUBLISHED_LR, shrink_min=m), found[_name("aoq", PUBLISHED_LR, shrink_min=m)].config, "shrink")  # type: ignore[arg-type]
+    for s in TOY_STEPS:
+        add(_name("lsq", PUBLISHED_LR, step=s), found[_name("lsq", PUBLISHED_LR, step=s)].config, "lsq equal")  # type: ignore[arg-type]
+    for name, schedule in _stage_variants().items():
+        add(name, RunConfig("aoq", PUBLISHED_LR, schedule=schedule), *(["noise"] if name.startswith("noise") else []))
+    add(NO_SHRINK, found[NO_SHRINK].config, "noise")  # type: ignore[arg-type]
+    add("aoq coupled", RunConfig("aoq", PUBLISHED_LR, coupled=True))
+    add("aoq frozen weights", RunConfig("aoq", STANDSTILL))
+    title = (
+        f"toy regression: {problem.n_weights:,} weights, {problem.n_samples:,} samples, {problem.steps:,} steps of "
+        f"batch {problem.batch_size}, {problem.bits} bits"
+    )
+    return Experiment(data, "toy", title, seeds, tuple(found.values()), problem)
+
+
+def _stage_variants() -> dict[str, ThreeStage]:
+    """AOQ with one part changed, and the perturbed control."""
+    changed = {
+        "aoq no dampening": ThreeStage(dampening=0.0),
+        "aoq shrink throughout": ThreeStage(shrink_until=1.0),
+        "aoq dampening throughout": ThreeStage(dampen_from=0.0),
+        "aoq held levels": ThreeStage(levels_learn=False),
+    }
+    noise = {f"noise {r:g}": ThreeStage(shrink_min=1.0, perturbation=r) for r in PERTURBATIONS}
+    return changed | noise
+
+
+def _name(method: str, lr: float, **settings: float | None) -> str:
+    """``aoq`` and ``lsq`` alone are the published settings (on networks but for the rate); a name says what differs."""
+    usual = {"shrink_min": 0.3, "step": None}
+    words = [f"{k}={v:g}" if v is not None else f"{k}=rule" for k, v in settings.items() if v != usual[k]]
+    return " ".join([method, *words, *([f"lr={lr:g}"] if lr != PUBLISHED_LR else [])])
+
+
+def _network(
+    data: str,
+    title: str,
+    seeds: int,
+    base: TrainConfig,
+    *,
+    methods: tuple[str, ...] = METHODS,
+    rates: tuple[float, ...] = RATES,
+    without: tuple[str, ...] = (),
+) -> Experiment:
+    """Every method over the rates, and AOQ's parts changed one at a time at the middle rate (the recipe's).
+
+    ``base.lr`` is the middle rate; variants that match a pattern in ``without`` are left out.
+    """
+    assert base.lr
+    found: dict[str, Variant] = {}
+
+    def add(name: str, config: TrainConfig, *groups: str) -> None:
+        found[name] = Variant(name, config, frozenset(groups))
+
+    for method in methods:
+        for factor in rates:
+            lr = base.lr * factor
+            groups = ["aoq grid"] if method == "aoq" else ["others grid", f"{method} grid"]
+            if lr == base.lr and method in ("aoq", "lsq"):
+                groups.append("shrink" if method == "aoq" else "lsq equal")
+            name = method if lr == base.lr else f"{method} lr={lr:.3g}"
+            add(name, replace(base, method=method, lr=lr), *groups)
+    for m in SHRINK_MINS:
+        name = _name("aoq", PUBLISHED_LR, shrink_min=m)
+        if name not in found:
+            groups = ["shrink", "noise"] if name == NO_SHRINK else ["shrink"]
+            add(name, replace(base, method="aoq", method_options={"shrink_min": m}), *groups)
+    options: dict[str, dict[str, float | int | bool | str | None]] = {
+        "aoq no dampening": {"dampening": 0.0},
+        "aoq shrink throughout": {"shrink_until": 1.0},
+        "aoq dampening throughout": {"dampen_from": 0.0},
+        "aoq held levels": {"levels_learn": False},
+    }
+    for name, option in options.items():
+        add(name, replace(base, method="aoq", method_options=option))
+    for r in PERTURBATIONS:
+        add(f"noise {r:g}", replace(base, method="aoq", method_options={"shrink_min": 1.0, "perturbation": r}), "noise")
+    add("aoq coupled", replace(base, method="aoq-coupled"))
+    add("aoq frozen weights", replace(base, method="aoq", lr=STANDSTILL))
+    kept = tuple(v for v in found.values() if not any(fnmatch(v.name, pattern) for pattern in without))
+    return Experiment(data, "network", title, seeds, kept)
+
+
+def _digits_cnn() -> Experiment:
+    base = TrainConfig(
+        arch="digits_cnn", data="digits", epochs=20, batch_size=128, lr=SHORT_LR, start_epochs=20, eval_every=20
+    )
+    title = (
+        "three-layer convolutional network on scikit-learn's digits (8x8, 1,347 training images), 2-bit weights and "
+        "activations, 20 epochs of batch 128 (200 steps)"
+    )
+    return _network("digits-cnn", title, 8, base, rates=WIDE_RATES)
+
+
+def _digits_resnet() -> Experiment:
+    base = TrainConfig(
+        arch="resnet20", data="digits", epochs=10, batch_size=64, lr=SHORT_LR, start_epochs=20, eval_every=10
+    )
+    title = (
+        "ResNet-20 on scikit-learn's digits (8x8, 1,347 training images), 2-bit weights and activations, 10 epochs of "
+        "batch 64 (210 steps)"
+    )
+    return _network("digits-resnet20", title, 5, base)
+
+
+def _reduced_images(images: str) -> Experiment:
+    base = TrainConfig(
+        arch="resnet20", data=images, epochs=5, batch_size=64, lr=IMAGES_LR, start_epochs=20, eval_every=5
+    )
+    name = Path(images).name
+    title = (
+        f"ResNet-20 on {name} ({TRAIN_PER_CLASS} training and {TEST_PER_CLASS} test images a class), 2-bit weights and "
+        "activations, 5 epochs of batch 64"
+    )
+    return _network(
+        f"{name}-resnet20", title, 5, base, methods=("lsq", "n2uq", "statsq", "aoq"), without=IMAGES_WITHOUT
+    )
+
+
+LARGER = 64
+"""Pixels to which images are brought for networks that are made for 224."""
+FULL_NETWORKS = ("resnet20", "mobilenetv2_100", "deit_tiny_patch16_224", "swin_tiny_patch4_window7_224")
+
+
+def _full(arch: str, images: str) -> Experiment:
+    """The published recipe; every method and control on ResNet-20, the main ones on the larger networks."""
+    small = arch == "resnet20"
+    base = TrainConfig(arch=arch, data=images, lr=PUBLISHED_LR, image_size=None if small else LARGER)
+    size = "" if small else f" at {LARGER} pixels"
+    title = f"{arch} on {Path(images).name}{size}, 2-bit weights and activations, the published recipe"
+    options: dict[str, Any] = {} if small else {"methods": ("lsq", "lsq+dampen", "aoq"), "without": LARGE_WITHOUT}
+    return _network(f"{Path(images).name}-{arch}", title, 5, base, **options)

@@ -1,0 +1,48 @@
+"""A small part of a large set of images, for budgets that have no GPU."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .. import datasets
+from ..datasets.memory import MemoryTest, MemoryTrain
+from ..shared.files import write_atomic
+
+TRAIN_PER_CLASS, TEST_PER_CLASS = 200, 100
+DONE = "complete"
+
+
+def reduced(images: str | Path, folder: Path) -> Path:
+    """The first 200 training and 100 test images of each class of ``images``, as PNG files in ``folder``.
+
+    ``images``: a folder, or the name of a data set; returns the new folder, which is used again if it is there. Raises
+    ``ValueError`` where the images are too large to be held in memory.
+    """
+    data = datasets.load(images)
+    target = folder / f"{Path(images).name}-reduced"
+    mark = target / DONE
+    if mark.is_file() and mark.read_text() == data.fingerprint:
+        return target
+    if not isinstance(data.train, MemoryTrain) or not isinstance(data.test, MemoryTest):
+        raise ValueError(f"{images} holds large images; the reduced budgets need small ones, such as CIFAR-10's")
+    shutil.rmtree(target, ignore_errors=True)
+    for split, store, most in (
+        ("train", data.train.store, TRAIN_PER_CLASS),
+        ("test", data.test.store, TEST_PER_CLASS),
+    ):
+        for label, name in enumerate(data.classes):
+            place = target / split / name
+            place.mkdir(parents=True)
+            for number in torch.nonzero(store.labels == label).flatten()[:most].tolist():
+                _picture(store.pixels[number]).save(place / f"{number:06d}.png")
+    write_atomic(mark, data.fingerprint.encode())
+    return target
+
+
+def _picture(pixels: Tensor) -> Image.Image:
+    return Image.fromarray(pixels.squeeze(-1).numpy())

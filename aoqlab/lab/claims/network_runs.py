@@ -1,0 +1,190 @@
+"""Runs of real networks for the claims: what is missing is trained, and every finished run is kept."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ...surgery import weight_sites
+from .. import datasets
+from ..datasets import Dataset
+from ..training import Result, TrainConfig
+from ..training.intervals import learned_interval
+from ..training.sweep import Outcome, as_trained, outcomes
+from . import cache, measure
+from .cache import VERSION, Kept
+
+TRACKED = ("changed_share", "hamming_share", "levels_visited", "explored_volume")
+SETTINGS = ("arch", "method", "epochs", "batch_size", "lr")
+DIVERGED = Kept({"error": np.inf}, pd.DataFrame())
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One cell of the experiment: a variant on a seed, and where its run is kept."""
+
+    variant: str
+    config: TrainConfig
+    key: str
+
+
+def run(
+    configs: Mapping[str, TrainConfig],
+    seeds: Sequence[int],
+    *,
+    folder: Path,
+    jobs: int = -1,
+    device: str = "cpu",
+    progress: Callable[[int], object] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every variant (name -> settings) on every seed: a row per run, and a row per run and epoch.
+
+    What ``folder`` holds is read, the rest is trained, ``jobs`` at a time (-1: one per core) with one thread each, and
+    kept as soon as it is done; full-precision starts are trained once per seed and kept there too. Variants of the same
+    settings share a run. ``device``: where a configuration leaves it open; "auto" is the GPU where there is one and
+    ``jobs`` is 1. ``progress`` is called with 1 for each run of the result, kept ones at once.
+
+    Errors are in percentage points, after batch norm was measured anew; rates per weight and 1000 steps; shares are
+    means over layers weighted by their number of weights. Full precision has no codes: NaN. A run that diverged has an
+    infinite error and nothing else, the worst there is. Raises ``RunFailedError`` where a run fails otherwise, and
+    ``ValueError`` for a run that does not look at the codes after every step.
+    """
+    if device == "auto":
+        device = "cuda" if jobs == 1 and torch.cuda.is_available() else "cpu"
+    plan = _plan(configs, seeds, device)
+    report = progress or (lambda runs: None)
+    cells = Counter(p.key for p in plan)
+    found = {key: kept for key in cells if (kept := cache.read(folder, key)) is not None}
+    wanted = {p.key: p.config for p in plan if p.key not in found}
+
+    def advance(key: str) -> None:
+        for _ in range(cells[key]):
+            report(1)
+
+    for key in found:
+        advance(key)
+    keys, todo = list(wanted), list(wanted.values())
+    for place, outcome in outcomes(todo, jobs=jobs, measure=begin_and_end, starts=folder, diverged=True):
+        found[keys[place]] = cache.write(folder, keys[place], DIVERGED if outcome.diverged else _measured(outcome))
+        advance(keys[place])
+    rows, histories = [], []
+    for p in plan:
+        cell = {"variant": p.variant, "seed": p.config.seed}
+        settings = {name: getattr(p.config, name) for name in SETTINGS}
+        rows.append({**cell, **settings, **found[p.key].scalars, **found[p.key].origin})
+        if len(found[p.key].history):
+            histories.append(found[p.key].history.assign(**cell))
+    return pd.DataFrame(rows), pd.concat(histories, ignore_index=True) if histories else pd.DataFrame()
+
+
+def missing(configs: Mapping[str, TrainConfig], seeds: Sequence[int], folder: Path) -> int:
+    """How many runs :func:`run` would train, full-precision starts not counted."""
+    return sum(cache.read(folder, key) is None for key in {p.key for p in _plan(configs, seeds, "cpu")})
+
+
+def _plan(configs: Mapping[str, TrainConfig], seeds: Sequence[int], device: str) -> list[Planned]:
+    loaded: dict[tuple[Any, ...], Dataset] = {}
+    plan = []
+    for variant, config in configs.items():
+        if config.track_every != 1:
+            raise ValueError(f"{variant}: every crossing counts, so track_every must be 1, got {config.track_every}")
+        where = (config.data, config.root, config.image_size)
+        if where not in loaded:
+            loaded[where] = datasets.load(
+                config.data, root=config.root, image_size=config.image_size, download=config.download
+            )
+        data = loaded[where]
+        full = as_trained(dataclasses.replace(config, device=device if config.device == "auto" else config.device))
+        full = full.resolved(Path(config.data).name, len(data.train), data.image_size)
+        assert full.batch_size and full.epochs
+        full = dataclasses.replace(full, record_every=data.train.steps(full.batch_size), eval_every=full.epochs)
+        for seed in seeds:
+            seeded = dataclasses.replace(full, seed=seed)
+            plan.append(Planned(variant, seeded, _key(seeded, data)))
+    return plan
+
+
+def _key(config: TrainConfig, data: Dataset) -> str:
+    """The same wherever the images lie; others when they change."""
+    plain = dataclasses.replace(config, root=None, data=Path(config.data).name)
+    # "auto" is another precision on another device.
+    where = f"{config.device} {config.mixed_precision}"
+    return hashlib.sha256(f"{VERSION} {plain.digest()} {where} {data.fingerprint}".encode()).hexdigest()[:16]
+
+
+def begin_and_end(result: Result) -> dict[str, Any]:
+    """What only the networks can tell.
+
+    ``overlap``: of the histograms of pre-trained weights per final level, mean over layers weighted by their number of
+    weights (NaN without quantized layers); ``intervals``: layer -> learned step size before the first step.
+    """
+    assert result.start is not None
+    begun = dict(result.start.named_modules())
+    intervals, overlaps, sizes = {}, [], []
+    for name, site in weight_sites(result.model).items():
+        weight = begun[name].get_parameter("weight").detach()
+        overlaps.append(measure.overlap(weight.flatten().cpu().numpy(), site.codes().flatten().cpu().numpy()))
+        sizes.append(weight.numel())
+        fresh = learned_interval(copy.deepcopy(site.quantizer).init_from(weight))
+        if fresh is not None:
+            intervals[name] = float(fresh.detach().double().mean())
+    known = np.isfinite(overlaps)
+    overlap = float(np.average(np.array(overlaps)[known], weights=np.array(sizes)[known])) if known.any() else np.nan
+    return {"overlap": overlap, "intervals": intervals}
+
+
+def _measured(outcome: Outcome) -> Kept:
+    """The run in the data model that toy problems and networks share."""
+    config, result, tables = outcome.config, outcome.result, outcome.tables
+    assert config.epochs
+    total, per_epoch = result["steps"], result["steps"] // config.epochs
+    tracker: Mapping[str, float] = result.get("tracker", {})
+    steps = np.arange(config.epochs + 1) * per_epoch
+    untracked = pd.DataFrame({"step": steps}).reindex(
+        columns=["step", "crossings_total", "oscillations_total", *measure.SHARES]
+    )
+    frame = measure.over_layers(tables["history"]) if tracker else untracked
+    intervals = _blocks(tables, config.epochs, per_epoch) if "intervals" in tables else pd.DataFrame()
+    frame["level_interval"] = frame["step"].map(_growth(intervals, outcome.measured["intervals"], per_epoch))
+    frame["loss"] = np.nan
+    history = measure.normalised(frame, total)
+    crossings = tracker.get("crossings", np.nan)
+    scalars = {
+        "error": 100 * (1 - result["accuracy"]),
+        "error_start": 100 * (1 - result["accuracy_start"]) if result["accuracy_start"] is not None else np.nan,
+        "crossings": tracker.get("crossings_per_step", np.nan) * measure.PER,
+        "returns": tracker["oscillations"] / crossings if crossings > 0 else np.nan,
+        **{name: tracker.get(name, np.nan) for name in TRACKED},
+        **measure.scalars(history),
+        **measure.interval_scalars(intervals),
+        "overlap": outcome.measured["overlap"],
+        "steps": total,
+        "seconds": result["seconds"],
+    }
+    return Kept({name: float(value) for name, value in scalars.items()}, history)
+
+
+def _blocks(tables: Mapping[str, pd.DataFrame], epochs: int, per_epoch: int) -> pd.DataFrame:
+    """How the step sizes moved, a row per epoch and layer, as :func:`~.measure.interval_scalars` wants."""
+    intervals, weights = tables["intervals"], tables["history"].groupby("layer")["weights"].first()
+    return intervals.assign(
+        progress=intervals["epoch"] / epochs, steps=per_epoch, weights=intervals["layer"].map(weights)
+    )
+
+
+def _growth(intervals: pd.DataFrame, begun: Mapping[str, float], per_epoch: int) -> dict[int, float]:
+    """Step -> learned step size as a multiple of that at the start, mean over layers; empty where none is learned."""
+    if not begun:
+        return {}
+    relative = intervals["interval"] / intervals["layer"].map(begun)
+    return {0: 1.0, **relative.groupby(intervals["epoch"] * per_epoch).mean().to_dict()}

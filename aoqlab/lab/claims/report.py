@@ -1,0 +1,222 @@
+"""What was found, for readers: tables and sentences made from the stored results, README and one page of HTML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..plots.verdicts import ROUNDING, VERDICTS, verdict_look
+from ..shared import documents
+from .claim import Claim
+from .experiments import BUDGETS, experiments
+from .registry import CLAIMS, FAMILIES
+from .report_page import html as html
+from .results import Results
+from .shown import data_sets, one_each
+from .statistics import MOST_SEEDS
+
+EDGE = "‡"
+"""After a verdict for which a best setting lies at the end of the range tried."""
+PART = "claims"
+"""Of the README, see :mod:`aoqlab.lab.shared.documents`."""
+
+
+def protocol(claim: Claim) -> str:
+    """What decides a claim, as Markdown: from the claim alone, so nothing in it depends on a result."""
+    lines = [f"**`{claim.id}`** (the paper's finding {claim.finding}). {claim.sentence}", ""]
+    for part in claim.parts:
+        where = {"toy": " (toy problems)", "network": " (networks)", None: ""}[part.on]
+        side = "above" if part.direction > 0 else "below"
+        lines.append(f"- Decides{where}: *{part.statistic}* lies {side} {part.mark:g} {part.unit}.")
+    for budget in BUDGETS:
+        needs = [
+            f"{sum(claim.asks_for(v.name, v.groups) for v in e.variants)} settings on {e.data}, {e.seeds} seeds"
+            for e in experiments(budget)
+        ]
+        lines.append(f"- Runs at budget {budget}: {'; '.join(needs)}.")
+    if claim.also:
+        lines.append(f"- Beside it, deciding nothing: {'; '.join(f'*{part.statistic}*' for part in claim.also)}.")
+    return "\n".join(lines) + (f"\n\n{claim.because}" if claim.because else "")
+
+
+def findings_of(results: Results, claim: Claim) -> str:
+    """The verdict on one claim on every data set, as Markdown, with what it hangs on."""
+    rows = one_each(results.claims)
+    rows = rows[rows["claim"] == claim.id]
+    lines = [f"**`{claim.id}`**: {claim.sentence}", ""]
+    if rows.empty:
+        lines.append("- Not tried: no runs of it are stored.")
+    for row in rows.to_dict("records"):
+        hangs = "" if row["parts"] == 1 else f" (of {row['parts']} that must hold, the one it hangs on)"
+        lines.append(
+            f"- {row['data']}: {verdict_look(row['verdict']).symbol} **{row['verdict']}**. {row['statistic']}{hangs}: "
+            f"{_effect(row)}, {row['agree']} of {row['n']} seeds agree{_reason(row)}."
+        )
+    return "\n".join(lines)
+
+
+def change_of_mind(results: Results, family: str) -> str:
+    """What would change the verdicts of a family, as Markdown: seeds that would settle it, and how many tests ran."""
+    rows = one_each(results.claims)
+    rows = rows[rows["claim"].isin([claim.id for claim in FAMILIES[family]])]
+    lines = []
+    for row in rows[rows["verdict"] == "undecided"].to_dict("records"):
+        more = ""  # no number of seeds is known to help against a failed run, or a correction
+        if pd.notna(row["seeds_needed"]) and np.isinf(row["seeds_needed"]):
+            more = f"; so near the mark that even {MOST_SEEDS} seeds would not settle it"
+        elif pd.notna(row["seeds_needed"]):
+            more = f"; were the effect and spread seen the true ones, {_seeds(row)} would settle it"
+        where = f"- `{row['claim']}` on {row['data']} is undecided with {row['n']} seeds"
+        lines.append(f"{where}{_reason(row)}{more}.")
+    lines += [] if lines else ["- No verdict of this family is undecided; other data could still turn any of them."]
+    for row in rows[rows["verdict"] != "undecided"].to_dict("records"):
+        otherwise = row["n"] - row["agree"] if row["verdict"] == "reproduced" else row["agree"]
+        lines.append(
+            f"- `{row['claim']}` on {row['data']} is {row['verdict']}, with p = {row['p_holm']:.2g} after correction "
+            f"for {row['family_size']} tests; {otherwise} of {row['n']} seeds say otherwise."
+        )
+    return "\n".join(lines)
+
+
+def untried(results: Results) -> str:
+    """What these results do not speak about, as Markdown, found by comparing them with all claims and budgets."""
+    shown, lines = one_each(results.claims), []
+    missing = [budget for budget in BUDGETS if budget not in set(results.claims["budget"])]
+    lines += [
+        f"- Nothing was run at budget *{budget}*: `bash run.sh reproduce --budget {budget}`." for budget in missing
+    ]
+    for data in data_sets(results):
+        left = [f"`{claim}`" for claim in CLAIMS if claim not in set(shown.loc[shown["data"] == data, "claim"])]
+        lines += [f"- On {data} without runs or measure: {', '.join(left)}."] if left else []
+    networks = [data for data in data_sets(results) if not data.startswith(("toy", "digits"))]
+    lines += ["- No images but handwritten digits: give a folder of them, `--images FOLDER`."] if not networks else []
+    lines.append("- Bits other than 2 were not tried.")
+    lines += ["- Nothing here was trained on a GPU."] if (results.claims["device"] == "CPU").all() else []
+    kinds = shown.drop_duplicates("data").set_index("data")["title"]
+    lines.append(
+        "- All verdicts are about these data alone: " + "; ".join(f"*{d}*: {t}" for d, t in kinds.items()) + "."
+    )
+    return "\n".join(lines)
+
+
+def headline(results: Results) -> str:
+    """How many claims hold where, and which verdicts agree on all data sets, as Markdown."""
+    shown = one_each(results.claims)
+    counts = "\n".join(
+        f"- On {data}: {', '.join(f'{n} {verdict}' for verdict in VERDICTS if (n := int((own == verdict).sum())))}"
+        for data in data_sets(results)
+        for own in [shown.loc[shown["data"] == data, "verdict"]]
+    )
+    everywhere = shown.groupby("claim", sort=False)["verdict"].agg(lambda verdicts: set(verdicts))
+    lines = []
+    for verdict in VERDICTS:
+        names = [f"`{claim}`" for claim, found in everywhere.items() if found == {verdict}]
+        lines += [f"- **{verdict.capitalize()}** on every data set tried: {', '.join(names)}."] if names else []
+    mixed = [f"`{claim}`" for claim, found in everywhere.items() if len(found) > 1]
+    lines += [f"- Not the same on all: {', '.join(mixed)}."] if mixed else []
+    judged = f"{len(everywhere)} of {len(CLAIMS)} claims were judged, each on its own:"
+    return "\n".join([judged, "", counts, *lines])
+
+
+def markdown_table(claims: pd.DataFrame) -> str:
+    """Verdicts as a Markdown table: a row per claim and data set; a claim's sentence stands in its first row."""
+    head = "| claim | data | effect, 95% interval | n (agree) | verdict | seeds to settle |"
+    rows, told = [], set()
+    for row in one_each(claims).to_dict("records"):
+        name = f"`{row['claim']}`" if row["claim"] in told else f"`{row['claim']}` {row['sentence']}"
+        told.add(row["claim"])
+        word = f"{verdict_look(row['verdict']).symbol} {row['verdict']}{EDGE if row['edge'] else ''}"
+        seeds = _seeds(row).replace(" seeds", "") if row["verdict"] == "undecided" else ""
+        cells = [name, row["data"], _effect(row), f"{row['n']} ({row['agree']})", word, seeds]
+        rows.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([head, "| --- " * 6 + "|", *rows])
+
+
+def grid_table(claims: pd.DataFrame) -> str:
+    """Verdicts as a Markdown table with a row per claim and a column per data set."""
+    shown = one_each(claims)
+    data = list(dict.fromkeys(shown["data"]))
+    lines = ["| claim | " + " | ".join(data) + " |", "| --- " * (1 + len(data)) + "|"]
+    for name, rows in shown.groupby("claim", sort=False):
+        cells = {}
+        for row in rows.to_dict("records"):
+            agree = f"{row['agree']}/{row['n']} seeds"
+            verdict = f"{verdict_look(row['verdict']).symbol} **{row['verdict']}**{EDGE if row['edge'] else ''}"
+            cells[row["data"]] = f"{verdict} {_effect(row)}, {agree}"
+        sentence = rows["sentence"].iloc[0].replace("|", "\\|")
+        lines.append(f"| `{name}` {sentence} | " + " | ".join(cells.get(d, "not tried") for d in data) + " |")
+    return "\n".join(lines)
+
+
+def table_text(results: Results) -> str:
+    """Where the numbers come from, :func:`markdown_table`, and what the data are."""
+    return _framed(results, markdown_table(results.claims))
+
+
+def readme_text(results: Results) -> str:
+    """What the README says between its two marks: as :func:`table_text`, with :func:`grid_table`."""
+    return _framed(results, grid_table(results.claims))
+
+
+def _framed(results: Results, table: str) -> str:
+    shown = one_each(results.claims)
+    sets = "; ".join(f"*{row.data}* ({row.budget}, n = {_n(shown, row.data)}): {row.title}" for row in _per_data(shown))
+    at_edge = shown[shown["edge"] != ""]
+    edges = "; ".join(f"`{row.claim}` on {row.data}: {row.edge}" for row in at_edge.itertuples())
+    more = f"\n\n{EDGE} A best setting lies at the end of the range that was tried ({edges})." if edges else ""
+    return f"{_origin(shown)}\n\n{table}{more}\n\nData (budget, seeds): {sets}."
+
+
+def update_readme(results: Results, path: str | Path) -> Path:
+    """Put :func:`readme_text` between the marks. ``ValueError`` where the file does not have both, in this order."""
+    return documents.update(path, PART, readme_text(results))
+
+
+def readme_differs(results: Results, path: str | Path) -> bool:
+    """Whether the file says something else than the results do. ``ValueError`` as in :func:`update_readme`."""
+    return documents.differs(path, PART, readme_text(results))
+
+
+def _effect(row: dict) -> str:
+    beyond = "" if not row["mark"] else f" (to lie {'above' if row['direction'] > 0 else 'below'} {row['mark']:g})"
+    if not np.isfinite(row["effect"]):
+        return f"nothing to compare with{beyond}"
+    # Differences of equal errors are zero but for rounding.
+    effect, low, high = (0.0 if abs(row[k]) < ROUNDING else row[k] for k in ("effect", "low", "high"))
+    return f"{effect:+.3g} [{low:+.3g}, {high:+.3g}] {row['unit']}{beyond}"
+
+
+def _seeds(row: dict) -> str:
+    """How many seeds would settle a row, as far as the table can tell: none is known for what only a correction holds
+    back."""
+    needed = row["seeds_needed"]
+    if pd.isna(needed):
+        return f"more than {row['n']} seeds"
+    return f"about {needed:.0f} seeds" if np.isfinite(needed) else f"more than {MOST_SEEDS} seeds"
+
+
+def _reason(row: dict) -> str:
+    return f"; {row['reason']}" if row["reason"] else ""
+
+
+def _per_data(shown: pd.DataFrame) -> list:
+    return list(shown.drop_duplicates("data").itertuples())
+
+
+def _n(shown: pd.DataFrame, data: str) -> str:
+    counts = shown.loc[shown["data"] == data, "n"]
+    return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
+
+
+def _origin(shown: pd.DataFrame) -> str:
+    dates = sorted(shown["date"].unique())
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    machines = shown[["processor", "cores", "device", "torch"]].drop_duplicates().itertuples()
+    where = "; ".join(
+        f"{m.processor}, {m.cores} cores{'' if m.device == 'CPU' else f', {m.device}'}, torch {m.torch}"
+        for m in machines
+    )
+    budgets = ", ".join(budget for budget in BUDGETS if budget in set(shown["budget"]))
+    return f"Measured {when} on {where}; budgets: {budgets}. Written by `bash run.sh reproduce`, not by hand."

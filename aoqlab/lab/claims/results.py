@@ -1,0 +1,155 @@
+"""What was found so far, on disk: tables in ``data/results/``, written all together or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..shared import paths
+from ..shared.files import write_all_atomic
+from ..shared.provenance import provenance
+from .claim import Claim
+from .evaluate import evaluate, settle_all
+from .experiments import BUDGETS, Experiment
+from .registry import CLAIMS, FAMILIES
+
+TABLES = ("claims", "statistics", "differences", "runs", "history")
+FILES = {"claims": "claims.parquet", **{name: f"claims-{name}.parquet" for name in TABLES[1:]}}
+INFO = "claims.json"
+SHOWN = (
+    *("aoq", "lsq", "aoq shrink_min=1", "aoq no dampening", "aoq held levels", "aoq coupled", "aoq frozen weights"),
+    *("aoq shrink throughout", "aoq dampening throughout"),
+)
+"""Variants whose course over training is kept for the pictures."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that was found so far, over budgets and data sets."""
+
+    claims: pd.DataFrame
+    """A row per claim, data set and budget, with the verdict."""
+    statistics: pd.DataFrame
+    """A row per comparison: those that decide, and those beside."""
+    differences: pd.DataFrame
+    """A row per comparison and seed."""
+    runs: pd.DataFrame
+    """A row per run."""
+    history: pd.DataFrame
+    """A row per run and record, of the variants in ``SHOWN``."""
+    info: dict[str, Any]
+    """``<budget>/<data>`` -> where and by which code the runs were made and judged, seconds, seeds."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """The runs of one experiment."""
+
+    experiment: Experiment
+    runs: pd.DataFrame
+    history: pd.DataFrame
+    seconds: float
+    """Taken by this call, on all cores: runs that were there already took none."""
+    device: str
+    """Name of the GPU, or CPU."""
+
+
+def load(folder: str | Path | None = None) -> Results:
+    """The stored results in ``folder`` (``data/results/``). Raises ``FileNotFoundError``."""
+    where = Path(folder) if folder is not None else paths.results_dir()
+    missing = [name for name in (*FILES.values(), INFO) if not (where / name).is_file()]
+    if missing:
+        raise FileNotFoundError(f"{where} has no {', '.join(missing)}; make them with: bash run.sh reproduce")
+    tables = {name: pd.read_parquet(where / file) for name, file in FILES.items()}
+    return Results(**tables, info=json.loads((where / INFO).read_text()))
+
+
+def keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
+    """Judge, put in place of what was stored for the same budget, data and claims, and write all files or none."""
+    here = provenance()
+    try:
+        old = load()
+    except FileNotFoundError:
+        old = None
+    fresh: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    info = dict(old.info) if old is not None else {}
+    for own in made:
+        experiment = own.experiment
+        found = (*_judged(own, claims, here), own.runs, own.history)
+        for name, table in zip(TABLES, found, strict=True):
+            if len(table):
+                fresh[name].append(table.assign(data=experiment.data, budget=budget))
+        info[f"{budget}/{experiment.data}"] = {
+            "title": experiment.title,
+            "seeds": experiment.seeds,
+            "variants": len(experiment.variants),
+            "seconds": round(own.seconds, 1),
+            "seconds_of_all_runs": round(float(own.runs["seconds"].sum()), 1),
+            "device": own.device,
+            "made": {name: sorted(own.runs[name].dropna().unique()) for name in ("commit", "processor", "torch")},
+            "judged": here,
+        }
+    tables = {name: _joined(getattr(old, name, None), fresh[name], [c.id for c in claims]) for name in TABLES}
+    alone = tables["claims"].drop(columns=["verdict", "reason", "p_holm", "family_size"], errors="ignore")
+    tables["claims"] = settle_all(alone)
+    folder = paths.results_dir()
+    files: dict[Path, Any] = {folder / FILES[name]: _writer(table) for name, table in tables.items()}
+    files[folder / INFO] = (json.dumps(info, indent=1) + "\n").encode()
+    write_all_atomic(files)
+    return load()
+
+
+def _judged(made: Made, claims: list[Claim], here: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    experiment = made.experiment
+    verdicts, statistics, differences = evaluate(experiment, made.runs, claims)
+    if len(verdicts):
+        families = {claim.id: family for family, found in FAMILIES.items() for claim in found}
+        verdicts = verdicts.assign(
+            kind=experiment.kind,
+            title=experiment.title,
+            family=verdicts["claim"].map(families),
+            date=str(made.runs["made"].dropna().max())[:10],
+            processor=_all(made.runs["processor"]),
+            cores=here["cores"],
+            device=made.device,
+            torch=_all(made.runs["torch"]),
+            commit=_all(made.runs["commit"]),
+        )
+    return verdicts, statistics, differences
+
+
+def _all(values: pd.Series) -> str:
+    return " and ".join(sorted(values.dropna().unique()))
+
+
+def _joined(old: pd.DataFrame | None, fresh: list[pd.DataFrame], judged: list[str]) -> pd.DataFrame:
+    """Stored rows that nothing new takes the place of, and the new ones, in a fixed order."""
+    new = pd.concat(fresh, ignore_index=True) if fresh else pd.DataFrame()
+    parts = [new]
+    if old is not None and len(new):
+        keys = ["budget", "data"]
+        # With a part of the claims, what belongs to the others stays beside.
+        keys.append("claim" if "claim" in old else "variant")
+        replaced = pd.MultiIndex.from_frame(new[keys].drop_duplicates())
+        if len(judged) == len(CLAIMS):
+            keys, replaced = keys[:2], pd.MultiIndex.from_frame(new[keys[:2]].drop_duplicates())
+        parts = [old[~pd.MultiIndex.from_frame(old[keys]).isin(replaced)], new]
+    elif old is not None:
+        parts = [old]
+    table = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    places = {name: place for place, name in enumerate((*BUDGETS, *CLAIMS))}
+    order = [c for c in ("budget", "data", "claim", "variant", "seed", "step") if c in table]
+    if "statistic" in table:
+        order = [c for c in order if c != "seed"]  # statistics stay in the order of the claim's parts
+    return table.sort_values(
+        order, kind="stable", ignore_index=True, key=lambda c: c.map(places) if c.isin(places).all() else c
+    )
+
+
+def _writer(table: pd.DataFrame) -> Callable[[Path], None]:
+    return lambda file: table.to_parquet(file, index=False)

@@ -1,0 +1,121 @@
+"""Makes the runs of a budget and judges the claims by them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from ..datasets.load import data_root
+from ..shared import paths
+from . import network_runs, toy_runs
+from .claim import Claim
+from .experiments import BUDGETS, Experiment, experiments
+from .images import reduced
+from .registry import CLAIMS
+from .results import SHOWN, Made, Results, keep
+
+CIFAR10 = "cifar-10-batches-py"
+"""Where torchvision keeps CIFAR-10."""
+
+
+def reproduce(
+    budget: str = "quick",
+    *,
+    claims: Sequence[str] | None = None,
+    seeds: int | None = None,
+    data: Sequence[str] | None = None,
+    images: str | Path | None = None,
+    jobs: int | None = None,
+    quiet: bool = False,
+) -> Results:
+    """Judge ``claims`` (all) on the data of a budget; makes the runs that are missing, and returns all results so far.
+
+    ``seeds``: instead of as many as the budget has. ``data``: only these data sets. ``images``: a folder of images, or
+    cifar10 or cifar100, for the budgets "cpu" (which takes a part of them; by itself of CIFAR-10, if that is there) and
+    "full". ``jobs``: runs at a time (default: one per core). Every finished run is kept in ``data/results/.claims/``,
+    so an interrupted call goes on where it was.
+    Raises ``ValueError`` for an unknown budget, claim or data set.
+    """
+    chosen = _claims(claims)
+    folder = paths.results_dir() / ".claims"
+    found = _experiments(budget, data, images, folder)
+    made = []
+    for number, experiment in enumerate(found, 1):
+        experiment = _narrowed(experiment, chosen, seeds)
+        started = time.perf_counter()
+        title = f"{number}/{len(found)} {experiment.data}"
+        gpu = budget == "full" and experiment.kind == "network" and torch.cuda.is_available()
+        runs, history = _run(experiment, folder / "runs", jobs, title, quiet, gpu)
+        device = torch.cuda.get_device_name() if gpu else "CPU"
+        made.append(Made(experiment, runs, history, time.perf_counter() - started, device))
+    return keep(budget, chosen, made)
+
+
+def _claims(names: Sequence[str] | None) -> list[Claim]:
+    for name in names or ():
+        if name not in CLAIMS:
+            raise ValueError(f"unknown claim {name!r}; there are {', '.join(CLAIMS)}")
+    return [claim for name, claim in CLAIMS.items() if names is None or name in names]
+
+
+def _experiments(budget: str, data: Sequence[str] | None, images: str | Path | None, folder: Path) -> list[Experiment]:
+    if budget not in BUDGETS:
+        raise ValueError(f"unknown budget {budget!r}; there are {', '.join(BUDGETS)}")
+    if images is None and budget == "cpu" and (data_root() / CIFAR10).is_dir():
+        images = "cifar10"
+    if images is not None and budget == "cpu":
+        images = reduced(images, folder / "images")
+    found = experiments(budget, images)
+    for name in data or ():
+        if name not in (known := [e.data for e in found]):
+            raise ValueError(f"budget {budget} has no data set {name!r}; it has {', '.join(known)}")
+    return [e for e in found if data is None or e.data in data]
+
+
+def _narrowed(experiment: Experiment, claims: Iterable[Claim], seeds: int | None) -> Experiment:
+    """Only the variants that these claims look at."""
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    wanted = list(claims)
+    variants = tuple(v for v in experiment.variants if any(c.asks_for(v.name, v.groups) for c in wanted))
+    return replace(experiment, variants=variants, seeds=seeds or experiment.seeds)
+
+
+def _run(
+    experiment: Experiment, folder: Path, jobs: int | None, title: str, quiet: bool, gpu: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    configs: dict[str, Any] = {v.name: v.config for v in experiment.variants}
+    seeds = range(experiment.seeds)
+    if experiment.problem is not None:
+        total, unit = len(configs) * len(seeds) * experiment.problem.steps, "step"
+    else:
+        total, unit = len(configs) * len(seeds), "run"
+    bar = tqdm(total=total, desc=title, unit=unit, unit_scale=unit == "step", disable=quiet)
+    with bar as shown:
+        progress: Callable[[int], object] = shown.update
+        if experiment.problem is not None:
+            runs, history = toy_runs.run(experiment.problem, configs, seeds, folder=folder, progress=progress)
+            lossless = [
+                {"variant": "lossless", "seed": s, "overlap": toy_runs.lossless_overlap(experiment.problem, s)}
+                for s in seeds
+            ]
+            runs = pd.concat([runs, pd.DataFrame(lossless)], ignore_index=True)
+        else:
+            runs, history = network_runs.run(
+                configs,
+                seeds,
+                folder=folder,
+                jobs=jobs or (1 if gpu else -1),
+                device="cuda" if gpu else "cpu",
+                progress=progress,
+            )
+    groups = {v.name: "|".join(sorted(v.groups)) for v in experiment.variants}
+    runs = runs.assign(data=experiment.data, groups=runs["variant"].map(groups).fillna(""))
+    return runs, history[history["variant"].isin(SHOWN)].assign(data=experiment.data)

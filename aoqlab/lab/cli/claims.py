@@ -1,0 +1,116 @@
+"""The command ``aoqlab reproduce``: does the paper hold?"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..shared import paths
+from ..shared.files import NotWrittenError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+USAGE_ERROR, FAILED, INTERRUPTED = 2, 1, 130
+WIDTH = 100
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """What ``reproduce`` takes."""
+    command.add_argument(
+        "--budget",
+        choices=("quick", "cpu", "full"),
+        default="quick",
+        help="quick: minutes on two cores (default); cpu: at most 90 minutes; full: the published recipes, for a GPU",
+    )
+    command.add_argument("--claim", nargs="+", metavar="ID", help="only these claims; `--list` names them")
+    command.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1, instead of the budget's own number")
+    command.add_argument("--data", nargs="+", metavar="NAME", help="only these data sets of the budget")
+    command.add_argument(
+        "--images", metavar="FOLDER", help="images for cpu (a part of them) and full; also cifar10, cifar100"
+    )
+    command.add_argument("--jobs", type=int, metavar="N", help="runs at a time (default: one per core)")
+    command.add_argument("--list", action="store_true", help="say what the claims are and what decides each, and end")
+    command.add_argument("--readme", action="store_true", help="only write the stored verdicts into README.md, and end")
+    command.add_argument("--no-report", action="store_true", help="leave out data/results/report.html")
+
+
+def reproduce(options: argparse.Namespace) -> int:
+    """Run, print the verdicts, write the report; the exit status."""
+    from .. import claims
+    from ..claims import report, report_page
+
+    try:
+        if options.list:
+            print(listing())
+            return 0
+        if options.readme:
+            changed = report.update_readme(claims.load(), paths.project_root() / "README.md")
+            print(f"{changed}: its table of verdicts is that of data/results/claims.parquet")
+            return 0
+        print(f"aoqlab: does the paper hold? Budget {options.budget}; an interrupted call goes on where it was.")
+        results = claims.reproduce(
+            options.budget,
+            claims=options.claim,
+            seeds=options.seeds,
+            data=options.data,
+            images=options.images,
+            jobs=options.jobs,
+        )
+        print(verdicts_text(results.claims[results.claims["budget"] == options.budget]))
+        print(f"\nTables: {paths.results_dir()}")
+        if not options.no_report and paths.notebooks_dir().is_dir():
+            print(f"Report: {report_page.html()}")
+    except KeyboardInterrupt:
+        print("aoqlab: interrupted; finished runs are kept, the same command goes on with the others", file=sys.stderr)
+        return INTERRUPTED
+    except (ValueError, FileNotFoundError, NotADirectoryError) as error:
+        print(f"aoqlab: {' '.join(str(error).split())}", file=sys.stderr)
+        return USAGE_ERROR
+    except (NotWrittenError, RuntimeError) as error:
+        print(f"aoqlab: {' '.join(str(error).split())}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def listing() -> str:
+    """Every claim with the statistics that decide it."""
+    from ..claims import FAMILIES
+
+    lines = []
+    for family, found in FAMILIES.items():
+        lines.append(f"\n{family}")
+        for claim in found:
+            lines += [f"  {claim.id} (the paper's finding {claim.finding})", *_wrapped(claim.sentence, 4)]
+            lines += [f"      decided by: {part.statistic} [{part.unit}]" for part in claim.parts]
+    return "\n".join(lines).lstrip("\n")
+
+
+def verdicts_text(table: pd.DataFrame) -> str:
+    """The verdicts for a terminal, a block per claim."""
+    lines: list[str] = []
+    for _, rows in table.groupby("claim", sort=False):
+        lines += ["", *_wrapped(f"{rows['claim'].iloc[0]}: {rows['sentence'].iloc[0]}", 0)]
+        lines += [_verdict_line(row) for row in rows.to_dict("records")]
+    return "\n".join(lines)
+
+
+def _verdict_line(row: dict[str, object]) -> str:
+    head = f"  {str(row['verdict']).upper():<15} on {row['data']}"
+    effect = f"{row['statistic']}: {row['effect']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}] {row['unit']}"
+    more = [f"{row['agree']}/{row['n']} seeds agree"]
+    needed = row["seeds_needed"]
+    if isinstance(needed, float) and needed == needed:  # NaN where nothing is undecided
+        more.append(
+            "no number of seeds up to 1000 would settle it" if needed > 1000 else f"{needed:.0f} seeds would settle it"
+        )
+    if row["reason"]:
+        more.append(str(row["reason"]))
+    return "\n".join([head, f"      {effect}", f"      {'; '.join(more)}"])
+
+
+def _wrapped(text: str, indent: int) -> Sequence[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))

@@ -1,0 +1,113 @@
+"""What a training method is: a frozen declaration that the training engine reads. Needs no torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from ...schedule import StageState, ThreeStage, cosine_ramp
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...quantizers import Quantizer
+
+LR_GROUPS = {"weights": 1.0, "weight_quantizers": 1.0, "activation_quantizers": 0.1}
+"""Factor on the learning rate of each parameter group, as in the published recipe of AOQ."""
+
+
+@runtime_checkable
+class Regulariser(Protocol):
+    """A term of the loss that looks at the weights alone. Called once per training step."""
+
+    def __call__(
+        self, latents: list[Tensor], quantizers: list[Quantizer], progress: float, state: StageState | None
+    ) -> Tensor | None:
+        """The term, of shape (), already multiplied by its weight; None where it is switched off.
+
+        ``latents``: the weights before quantization, one tensor per layer, beside the ``quantizers`` of these layers;
+        ``progress``: done share of training in [0, 1]; ``state``: the method's schedule at that moment, if it has one.
+        """
+
+
+@dataclass(frozen=True)
+class FreezeSchedule:
+    """The oscillation frequency above which weights are frozen, over training progress p in [0, 1].
+
+    No freezing (infinity) while ``p < begin``; then ``end + (start - end) (1 + cos(pi t)) / 2`` with
+    ``t = (p - begin) / (1 - begin)``: half a cosine from ``start`` down to ``end``, per step. Defaults: those of the
+    published code of Nagel et al., ICML 2022, for MobileNetV2 at 4 bits (0.011 as ``end`` at 3 bits). Raises
+    ``ValueError`` for values out of range.
+    """
+
+    start: float | int = 0.1
+    end: float | int = 0.01
+    begin: float | int = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be a frequency in (0, 1], got {getattr(self, name)}")
+        if not 0 <= self.begin < 1:
+            raise ValueError(f"begin must be in [0, 1), got {self.begin}")
+
+    def __call__(self, progress: float) -> float:
+        """The frequency above which a weight is frozen at ``progress``."""
+        if not 0 <= progress <= 1:
+            raise ValueError(f"progress must be in [0, 1], got {progress}")
+        if progress < self.begin:
+            return math.inf
+        return self.start + cosine_ramp((progress - self.begin) / (1 - self.begin), float(self.end - self.start))
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to train: which quantizers, which schedule, which regulariser, which learning rates.
+
+    ``weights`` and ``activations`` make a prototype quantizer for a number of bits (copied for each layer); None leaves
+    them in full precision. ``schedule`` drives ``set_stage`` of the quantizers that have it. With ``freezing`` the
+    weight quantizers are :class:`aoqlab.quantizers.Freezing`, and after each update of the tracker the engine calls
+    their ``track(codes)`` and ``freeze(frequency, freezing(progress))``. ``lr_scale``: factor on the learning
+    rate of the groups ``weights`` (all ordinary parameters), ``weight_quantizers`` and ``activation_quantizers``.
+    ``options``: what :func:`aoqlab.lab.methods.get` made it from. Raises ``ValueError`` for other groups or factors.
+    """
+
+    name: str
+    summary: str
+    weights: Callable[[int], Quantizer] | None = None
+    activations: Callable[[int], Quantizer] | None = None
+    schedule: ThreeStage | None = None
+    regulariser: Regulariser | None = None
+    freezing: FreezeSchedule | None = None
+    lr_scale: Mapping[str, float | int] = field(default_factory=lambda: dict(LR_GROUPS))
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if set(self.lr_scale) != set(LR_GROUPS):
+            raise ValueError(f"lr_scale must have the groups {', '.join(LR_GROUPS)}, got {', '.join(self.lr_scale)}")
+        for group, factor in self.lr_scale.items():
+            if not 0 <= factor < math.inf:
+                raise ValueError(f"lr_scale[{group!r}] must be finite and not negative, got {factor}")
+
+    def describe(self) -> dict[str, Any]:
+        """All that defines it, as JSON can hold it; ``methods.rebuild`` makes the same method from it."""
+        return {
+            "name": self.name,
+            "summary": self.summary,
+            "options": {**self.options},
+            "weights": _represent(self.weights),
+            "activations": _represent(self.activations),
+            "schedule": asdict(self.schedule) if self.schedule else None,
+            "regulariser": repr(self.regulariser) if self.regulariser else None,
+            "freezing": asdict(self.freezing) if self.freezing else None,
+            "lr_scale": {**self.lr_scale},
+        }
+
+
+def _represent(make: Callable[[int], Quantizer] | None) -> str | None:
+    """How the prototype shows itself, in one line, without its number of bits."""
+    if make is None:
+        return None
+    return " ".join(repr(make(2)).replace("bits=2", "bits=b").split()).replace("( ", "(").replace(" )", ")")

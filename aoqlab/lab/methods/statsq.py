@@ -1,0 +1,23 @@
+"""Statistical weight quantization."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .activations import activation_quantizer
+from .base import Method
+from .registry import register
+
+
+@register
+def statsq(*, per_channel: bool = True, activations: str = "lsq") -> Method:
+    """StatsQ: weights scaled by twice their mean size, no learned scale.
+
+    Levels ``2 mean|w| (k + 1/2) / 2^(b-1)`` per output channel; activations: unsigned LSQ. Source: Liu et al., ICML
+    2023 (Oscillation-free Quantization); its reparametrised attention and annealing are no part of this method.
+    """
+    from ...quantizers import StatsQ
+
+    return Method(
+        "statsq", "", weights=partial(StatsQ, per_channel=per_channel), activations=activation_quantizer(activations)
+    )

@@ -1,0 +1,178 @@
+"""Figures on disk: three pictures and a record of what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from ..shared.files import write_all_atomic
+from ..shared.paths import figures_dir, project_root
+from ..shared.provenance import provenance
+
+# Creation dates and random ids would make the same figure a different file every time.
+_METADATA: Mapping[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SIDECAR_VERSION = 1
+
+
+def save_figure(
+    fig: Figure,
+    name: str,
+    *,
+    parameters: Mapping[Any, Any] | None = None,
+    seeds: Iterable[Any] | None = None,
+    data: str | Path | Sequence[str | Path] | None = None,
+    folder: str | Path | None = None,
+    formats: Sequence[str] = ("png", "svg", "pdf"),
+    dpi: float | int = 300,
+) -> dict[str, Path]:
+    """Writes a figure as PNG, SVG and PDF with a JSON sidecar, whole or not at all; returns format → path.
+
+    The sidecar holds `parameters` (numbers, texts, paths, arrays, dataclasses, nested as you like),
+    `seeds`, the files `data` that the figure was drawn from with their SHA-256, the versions of the
+    packages, Python and platform, the git commit, whether the package's source differs from it, the time
+    (UTC), and size and SHA-256 of every picture. `folder` defaults to the project's `figures/`. The same
+    figure gives the same pictures, byte by byte; only the sidecar is dated.
+
+    Everything is rendered and recorded before the first byte is written, so an error leaves older files as
+    they were. `name`: letters, digits, "-", "_" and ".", no extension. Bad names and formats raise
+    `ValueError`, a missing data file `FileNotFoundError`, a parameter that JSON cannot hold `TypeError`
+    with its place, a failed drawing `RuntimeError`, a full disk `NotWrittenError` (an `OSError`).
+    """
+    _check_name(name)
+    chosen = list(dict.fromkeys(formats))
+    unknown = [form for form in chosen if form not in _METADATA]
+    if unknown or not chosen:
+        raise ValueError(f"formats must be some of {list(_METADATA)}, got {list(formats)}")
+    where = Path(folder) if folder is not None else figures_dir()
+    paths = {form: where / f"{name}.{form}" for form in (*chosen, "json")}
+    record = {
+        "sidecar_version": _SIDECAR_VERSION,
+        "name": name,
+        "parameters": _recorded(dict(parameters or {}), "parameters"),
+        "seeds": None if seeds is None else _recorded(list(seeds), "seeds"),
+        "data": [_data_record(path) for path in _as_list(data)],
+        **provenance(),
+    }
+    pictures = {form: _render(fig, name, form, dpi) for form in chosen}
+    record["files"] = {
+        paths[form].name: {"bytes": len(picture), "sha256": hashlib.sha256(picture).hexdigest()}
+        for form, picture in pictures.items()
+    }
+    sidecar = (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    # The sidecar comes last: where there is one, its pictures are there too.
+    contents = {paths[form]: picture for form, picture in pictures.items()} | {paths["json"]: sidecar}
+    write_all_atomic(contents)
+    return paths
+
+
+def load_figure_info(name_or_path: str | Path, folder: str | Path | None = None) -> dict[str, Any]:
+    """The record that `save_figure` left beside a figure.
+
+    Given the figure's name (looked up in `folder`, by default the project's `figures/`), or the path of one
+    of its pictures or of the sidecar. None there: `FileNotFoundError`; cut short or not such a record:
+    `ValueError`.
+    """
+    given = Path(name_or_path)
+    if given.suffix.lstrip(".") in (*_METADATA, "json"):
+        given = given.with_suffix("")
+    base = Path(folder) if folder is not None else figures_dir()
+    where = given.parent if given.parent != Path() or given.is_absolute() else base
+    path = where / f"{given.name}.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"no figure record {path}; saved there: {_saved(where) or 'none'}")
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"the figure record {path} is damaged or cut short: {error}") from error
+    if not isinstance(record, dict) or record.get("sidecar_version") != _SIDECAR_VERSION:
+        raise ValueError(f"{path} is no figure record of version {_SIDECAR_VERSION}")
+    return record
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or not name.isascii():
+        raise ValueError(
+            f'a figure name has letters, digits, "-", "_" and ".", and starts with a letter or digit; got {name!r}'
+        )
+    if Path(name).suffix.lstrip(".").lower() in (*_METADATA, "json"):
+        raise ValueError(f"give the figure name without an extension, got {name!r}")
+
+
+def _saved(folder: Path) -> str:
+    return ", ".join(sorted(path.stem for path in folder.glob("*.json")))
+
+
+def _render(fig: Figure, name: str, form: str, dpi: float | int) -> bytes:
+    buffer = io.BytesIO()
+    settings: Any = {"svg.hashsalt": "aoqlab", "svg.fonttype": "path", "pdf.fonttype": 42}
+    try:
+        with mpl.rc_context(settings):
+            fig.savefig(buffer, format=form, dpi=dpi, metadata=_METADATA[form])
+    except Exception as error:
+        raise RuntimeError(f"figure {name!r} could not be drawn as {form}: {error}; nothing was written") from error
+    return buffer.getvalue()
+
+
+def _as_list(data: str | Path | Sequence[str | Path] | None) -> list[Path]:
+    if data is None:
+        return []
+    return [Path(data)] if isinstance(data, (str, Path)) else [Path(path) for path in data]
+
+
+def _data_record(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"the data file {path} does not exist")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    whole = path.resolve()
+    # Outside the project only the name is kept: where a home folder lies says nothing about the figure.
+    root = project_root().resolve()
+    inside = whole.is_relative_to(root)
+    return {"path": whole.relative_to(root).as_posix() if inside else path.name, "sha256": digest}
+
+
+def _recorded(value: Any, place: str) -> Any:
+    try:
+        return _jsonable(value, place)
+    except RecursionError:
+        raise TypeError(f"{place} cannot be recorded: nested too deeply, or holding themselves") from None
+
+
+def _jsonable(value: Any, place: str) -> Any:
+    """`value` as JSON can hold it; `place` names it in the error. NaN and infinities become texts."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value if type(value) in (bool, int, str, type(None)) else _plain(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
+    if isinstance(value, Path):
+        return value.as_posix()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _jsonable(getattr(value, field.name), f"{place}.{field.name}") for field in fields(value)}
+    if isinstance(value, Mapping):
+        keys = [str(key) for key in value]
+        if len(set(keys)) < len(keys):
+            raise TypeError(f"{place} has keys that are equal as texts: {sorted(keys)}")
+        return {str(key): _jsonable(item, f"{place}[{str(key)!r}]") for key, item in value.items()}
+    if isinstance(value, Set):
+        return sorted((_jsonable(item, place) for item in value), key=repr)
+    if isinstance(value, (list, tuple, range)):
+        return [_jsonable(item, f"{place}[{index}]") for index, item in enumerate(value)]
+    if hasattr(value, "tolist"):  # arrays, tensors, series and their scalars, without importing what they belong to
+        return _jsonable(value.tolist(), place)
+    raise TypeError(f"{place} cannot be recorded: a {type(value).__name__} has no JSON form")
+
+
+def _plain(value: Any) -> Any:
+    """The bare int or str behind a subclass such as an Enum member."""
+    return int(value) if isinstance(value, int) else str(value)

@@ -1,0 +1,39 @@
+"""The look of every figure: one style sheet, applied for good or for a block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from importlib.resources import as_file, files
+from typing import Any
+
+import matplotlib as mpl
+
+
+def style_settings() -> dict[str, Any]:
+    """The settings of the package's style sheet, by matplotlib name."""
+    # matplotlib types its settings' names one by one; here they come from a file.
+    read: Any = mpl.rc_params_from_file
+    with as_file(files("aoqlab.lab.plots") / "aoqlab.mplstyle") as path:
+        return dict(read(path, use_default_template=False))
+
+
+def use_style(overrides: Mapping[str, Any] | None = None) -> ExitStack:
+    """Applies the package's style sheet at once; used in a `with` statement, only until the block ends.
+
+    `use_style()` at the top of a notebook styles all that follows; `with use_style({"font.size": 10}):`
+    styles one block and puts back what was there before. Only settings that the sheet or `overrides` names
+    are touched. A name matplotlib does not know (`KeyError`) or a value it refuses (`ValueError`) changes
+    nothing.
+    """
+    settings = style_settings() | dict(overrides or {})
+    current: Any = mpl.rcParams
+    previous = {name: current[name] for name in settings}
+    try:
+        current.update(settings)
+    except ValueError:
+        current.update(previous)
+        raise
+    stack = ExitStack()
+    stack.callback(current.update, previous)
+    return stack

@@ -1,0 +1,193 @@
+"""The figures of the study, drawn from its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
+
+from ...schedule import ThreeStage
+from .. import plots
+from ..plots.saving import save_figure
+from ..shared.processes import side_by_side
+from ..toy.landscape import LandscapeResult
+from ..toy.regression import RegressionProblem, RunConfig, make_data, run_ensemble
+from .surface import PUBLISHED_LR, PUBLISHED_SHRINK
+
+
+def draw_regression(
+    name: str, problem: RegressionProblem, runs: pd.DataFrame, history: pd.DataFrame, data: Path, history_data: Path
+) -> None:
+    """Surface, profile, oscillation over time, and Figure 2, with the files that hold ``runs`` and ``history``."""
+    seeds, seed = sorted(runs["seed"].unique()), int(min(runs["seed"]))
+    best = {method: _best_setting(runs, method) for method in ("lsq", "aoq")}
+    shared = {"problem": problem}
+    settings = {"lr": PUBLISHED_LR, "shrink_min": PUBLISHED_SHRINK}
+    figures: list[tuple[str, Callable[..., Figure], tuple[Any, ...], dict[str, Any]]] = [
+        ("measures", draw_measures, (runs,), {"parameters": shared, "seeds": seeds, "data": data}),
+        ("surface", draw_surface, (runs,), {"parameters": shared, "seeds": seeds, "data": data}),
+        ("profile", draw_profile, (runs,), {"parameters": shared, "seeds": seeds, "data": data}),
+        (
+            "oscillation",
+            draw_oscillation,
+            (history,),
+            {"parameters": shared | settings, "seeds": seeds, "data": history_data},
+        ),
+        ("figure2", draw_figure2, (problem, best, seed), {"parameters": shared | {"settings": best}, "seeds": [seed]}),
+    ]
+    # Side by side: a figure takes one to four seconds, most of it for the three formats.
+    for _ in side_by_side(-1, ((suffix, _draw_and_save, (f"{name}-{suffix}", *rest)) for suffix, *rest in figures)):
+        pass
+
+
+def _draw_and_save(name: str, draw: Callable[..., Figure], data: tuple[Any, ...], record: dict[str, Any]) -> None:
+    plots.use_style()
+    fig = draw(*data)
+    save_figure(fig, name, **record)
+    plt.close(fig)
+
+
+def _best_setting(runs: pd.DataFrame, method: str) -> RunConfig:
+    """The setting with the lowest mean loss at the published learning rate."""
+    own = runs[(runs["method"] == method) & (runs["lr"] == PUBLISHED_LR)]
+    key = "shrink_min" if method == "aoq" else "step_init"
+    value = own.groupby(key, dropna=False)["loss"].mean().idxmin()
+    if method == "aoq":
+        return RunConfig("aoq", PUBLISHED_LR, schedule=ThreeStage(shrink_min=float(value)))
+    return RunConfig("lsq", PUBLISHED_LR, step_init=None if pd.isna(value) else float(value))
+
+
+def draw_surface(runs: pd.DataFrame) -> Figure:
+    """Final loss over interval size and learning rate, both methods on the same colours."""
+    fig, axes = plt.subplots(1, 2, figsize=(10.5, 3.9))
+    aoq, lsq = runs[runs["method"] == "aoq"], _with_rule(runs[runs["method"] == "lsq"])
+    means = pd.concat([part.groupby(["lr", x])["loss"].mean() for part, x in ((aoq, "shrink_min"), (lsq, "step_init"))])
+    limits = float(means.min()), float(means.max())
+    for ax, part, x in ((axes[0], aoq, "shrink_min"), (axes[1], lsq, "step_init")):
+        plots.interval_surface(part, x=x, y="lr", value="loss", log=True, limits=limits, ax=ax)
+        ax.set_title(plots.method_label(part["method"].iloc[0]), loc="left")
+    return fig
+
+
+def draw_measures(runs: pd.DataFrame) -> Figure:
+    """The other measures over interval size and learning rate, AOQ above and LSQ below, on the same colours."""
+    measures = ("true_codes", "crossings_per_step", "oscillating_share_mean", "hamming_share", "explored_volume")
+    parts = {"shrink_min": runs[runs["method"] == "aoq"], "step_init": _with_rule(runs[runs["method"] == "lsq"])}
+    fig, axes = plt.subplots(2, len(measures), figsize=(4 * len(measures), 7))
+    for column, value in enumerate(measures):
+        means = pd.concat([part.groupby(["lr", x])[value].mean() for x, part in parts.items()])
+        limits = float(means.min()), float(means.max())
+        for row, (x, part) in enumerate(parts.items()):
+            ax = axes[row, column]
+            plots.interval_surface(
+                part, x=x, value=value, limits=limits, lower_is_better=False, annotate=False, best=False, ax=ax
+            )
+            ax.set_title(plots.method_label(part["method"].iloc[0]), loc="left")
+    return fig
+
+
+def _with_rule(lsq: pd.DataFrame) -> pd.DataFrame:
+    """LSQ's own rule gives a slightly different step on every seed; on an axis it stands at its mean."""
+    rule = round(float(lsq.loc[lsq["step_init"].isna(), "step_start"].mean()), 2)
+    return lsq.assign(step_init=lsq["step_init"].fillna(rule))
+
+
+def draw_profile(runs: pd.DataFrame) -> Figure:
+    """Final loss over shrink_min at a few learning rates, LSQ at its best beside it."""
+    rates = [lr for lr in sorted(runs["lr"].unique()) if PUBLISHED_LR <= lr <= 1e-2]
+    fig, axes = plt.subplots(1, len(rates), figsize=(3.5 * len(rates), 3.5), sharey=True, squeeze=False)
+    for ax, lr in zip(axes[0], rates, strict=True):
+        at = runs[runs["lr"] == lr]
+        aoq, lsq = at[at["method"] == "aoq"], _with_rule(at[at["method"] == "lsq"])
+        plots.interval_profile(
+            aoq, x="shrink_min", y="loss", hue="method", reference=lsq, logx=True, logy=True, legend=False, ax=ax
+        )
+        ax.set_title(f"learning rate {lr:g}", loc="left")
+        ax.set_xticks([0.05, 0.1, 0.2, 0.4, 0.7, 1.0], ["0.05", "0.1", "0.2", "0.4", "0.7", "1"])
+        ax.label_outer()
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        ax.yaxis.set_major_formatter("{x:g}")
+    handles = [
+        Line2D([], [], color=plots.method_color("aoq"), label="AOQ, mean and every seed"),
+        Line2D([], [], color=plots.method_color("lsq"), linestyle="--", label="LSQ at its best $s_0$"),
+    ]
+    axes[0, 0].legend(handles=handles, loc="best")
+    return fig
+
+
+def draw_oscillation(history: pd.DataFrame) -> Figure:
+    """Crossings, oscillating share and explored volume over the training, at the published settings."""
+    at = history[history["lr"] == PUBLISHED_LR]
+    aoq = at[(at["method"] == "aoq") & (at["shrink_min"] == PUBLISHED_SHRINK)]
+    lsq = at[(at["method"] == "lsq") & at["step_init"].isna()]
+    frame = pd.concat([lsq, aoq], ignore_index=True)
+    frame["crossings_per_weight"] = frame["crossings"] / frame["weights"]
+    last = float(frame["step"].max())
+    schedule = ThreeStage()
+    stages = [
+        (0, schedule.shrink_until * last, "shrink"),
+        (schedule.shrink_until * last, schedule.dampen_from * last, "widen"),
+        (schedule.dampen_from * last, last, "dampen"),
+    ]
+    fig, axes = plt.subplots(1, 3, figsize=(11, 3.4))
+    for ax, column in zip(axes, ("crossings_per_weight", "oscillating_share", "explored_volume"), strict=True):
+        plots.crossings_over_time(frame, y=column, stages=stages, ax=ax, legend=ax is axes[0])
+    fig.suptitle(f"AOQ (shrink_min {PUBLISHED_SHRINK:g}; its stages shaded) and LSQ (own rule), lr {PUBLISHED_LR:g}")
+    return fig
+
+
+def draw_figure2(problem: RegressionProblem, settings: dict[str, RunConfig], seed: int) -> Figure:
+    """Figure 2: pre-trained weights by the value they ended at, for the lossless solution, LSQ and AOQ."""
+    result = run_ensemble(list(settings.values()), [seed], problem, records=1)
+    data = make_data(problem, seed)
+    panels = {
+        "lossless": pd.DataFrame({"weight": data.start.numpy(), "level": data.true_weights.numpy().astype(int)}),
+        **{method: result.pretrained_by_level(run) for run, method in enumerate(settings)},
+    }
+    titles = {
+        "lossless": "lossless solution",
+        "lsq": f"LSQ, $s_0$ = {settings['lsq'].step_init or 'its own rule'}, lr {settings['lsq'].lr:g}",
+        "aoq": f"AOQ, shrink_min = {settings['aoq'].schedule.shrink_min:g}, lr {settings['aoq'].lr:g}",
+    }
+    limit = float(np.ceil(np.abs(panels["lossless"]["weight"]).max() * 2) / 2)
+    fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.6))
+    for ax, (method, frame) in zip(axes, panels.items(), strict=True):
+        plots.pretrained_histograms(frame, xlim=(-limit, limit), ax=ax)
+        ax.set_ylabel("final position $k$ on the grid")
+        ax.set_title(titles[method], loc="left")
+    return fig
+
+
+def draw_landscape(result: LandscapeResult, ends: pd.DataFrame, data: list[Path]) -> None:
+    """Figure 1 for a few starts, and the share of starts that end in the deep basin over both settings."""
+    values, x, y = result.problem.surface()
+    shown = result.paths[result.paths["start"] < 8]
+    fig, axes = plt.subplots(1, 3, figsize=(12, 3.7), width_ratios=[1, 1, 1.15])
+    for ax, method in zip(axes, ("conventional", "oscillating"), strict=False):
+        paths = shown[shown["method"] == method]
+        plots.landscape(values, x=x, y=y, paths=paths, trace="quantized", colorbar=False, legend=False, ax=ax)
+        share = result.ends.loc[result.ends["method"] == method, "found_deep"].mean()
+        ax.set_title(f"{method}: {share:.0%} of {result.ends['start'].nunique()} end deep", loc="left")
+    oscillating = ends[ends["method"] == "oscillating"].assign(deep_share=lambda f: f["found_deep"].astype(float))
+    plots.interval_surface(oscillating, value="deep_share", lower_is_better=False, limits=(0.0, 1.0), ax=axes[2])
+    axes[2].set_title("oscillating", loc="left")
+    settings = {"settings": result.ends.groupby("method")[["lr", "shrink_min"]].first().to_dict("index")}
+    save_figure(fig, "landscape", parameters={"problem": result.problem, **settings}, data=data)
+    plt.close(fig)
+
+
+def draw_digits(runs: pd.DataFrame, history: pd.DataFrame, data: Path) -> None:
+    """Accuracy, crossings and explored volume of the digits network, every seed visible."""
+    fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.4))
+    for ax, column in zip(axes, ("accuracy", "crossings_per_step", "explored_volume"), strict=True):
+        plots.method_comparison(runs, value=column, ax=ax)
+    parameters = {"bits": int(runs["bits"].iloc[0]), "lr": float(runs["lr"].iloc[0])}
+    save_figure(fig, "digits", parameters=parameters, seeds=sorted(runs["seed"].unique()), data=data)
+    plt.close(fig)

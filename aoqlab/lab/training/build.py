@@ -1,0 +1,182 @@
+"""What a training run is built of: device, images, networks, the full-precision start, the folder."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ...surgery import quantize
+from .. import datasets, methods, models
+from ..methods import Method
+from ..shared.provenance import provenance
+from .config import TrainConfig
+from .distributed import leave_at_exit, prepare
+from .folder import RunExistsError, RunFolder
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ..datasets import Dataset
+
+SAMPLE = 256
+"""Images of the batch that chooses and initialises the activation quantizers."""
+
+
+def accelerator_for(config: TrainConfig) -> Accelerator:
+    """HF accelerate on the device and with the precision that ``config`` asks for."""
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState, PartialState
+
+    if config.device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {config.device}: this Torch sees no GPU; use --device cpu")
+    known = PartialState._shared_state
+    if not known or known.get("num_processes", 1) == 1:
+        AcceleratorState._reset_state(True)  # settings of an earlier run in this process
+    on_cpu = config.device == "cpu" or (config.device == "auto" and not torch.cuda.is_available())
+    if config.device.startswith("cuda:"):
+        if int(config.device[5:]) >= torch.cuda.device_count():
+            raise ValueError(f"--device {config.device}: there are {torch.cuda.device_count()} GPUs, counted from 0")
+        torch.cuda.set_device(config.device)
+    precision = config.mixed_precision
+    if precision == "auto":
+        precision = "bf16" if not on_cpu and torch.cuda.is_bf16_supported() else "no"
+    if precision == "fp16" and on_cpu:
+        raise ValueError("--mixed-precision fp16 needs a GPU; on the CPU take no or bf16")
+    prepare()
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
+    if accelerator.num_processes > 1:
+        leave_at_exit()
+    return accelerator
+
+
+def load_data(config: TrainConfig, accelerator: Accelerator) -> Dataset:
+    """The images that ``config`` names, on the accelerator's device."""
+    with accelerator.main_process_first():  # who decodes and keeps the pixels; the others read them
+        return datasets.load(
+            config.data,
+            root=config.root,
+            image_size=config.image_size,
+            download=config.download,
+            device=accelerator.device,
+        )
+
+
+def absolute(config: TrainConfig) -> TrainConfig:
+    """Files and folders by their whole path, so that the run can be gone on with from any working directory."""
+    given = {name: getattr(config, name) for name in ("root", "checkpoint", "teacher_checkpoint")}
+    given["data"] = datasets.folder_of(config.data, config.root)
+    whole: dict[str, Any] = {name: str(Path(path).resolve()) for name, path in given.items() if path}
+    return dataclasses.replace(config, **whole)
+
+
+def start_on(config: TrainConfig, data: Dataset) -> TrainConfig:
+    """The start, told apart from those on other images by its name."""
+    start = config.start()
+    return dataclasses.replace(start, name=f"{start.name}-{data.fingerprint[:8]}")
+
+
+def teacher_of(config: TrainConfig) -> TrainConfig:
+    """The settings of a teacher that is another network."""
+    cifar = config.teacher in models.CIFAR_RESNETS
+    return dataclasses.replace(
+        config,
+        arch=config.teacher,
+        checkpoint=config.teacher_checkpoint,
+        teacher="start",
+        teacher_checkpoint=None,
+        shortcut=config.shortcut if cifar else "B",
+        pretrained=config.pretrained and not cifar and not config.teacher_checkpoint,
+        new_head=False,
+    )
+
+
+def create(config: TrainConfig, data: Dataset) -> nn.Module:
+    """The network with random weights of the seed, or those of the file or download that the settings name."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        return models.create(
+            config.arch,
+            num_classes=data.num_classes,
+            in_chans=data.in_chans,
+            image_size=data.image_size,
+            shortcut=config.shortcut,
+            pretrained=config.pretrained,
+            checkpoint=config.checkpoint,
+            new_head=config.new_head,
+        )
+
+
+def quantized(start: nn.Module, config: TrainConfig, method: Method, data: Dataset) -> nn.Module:
+    """A copy of the start with quantizers in place, initialised from its weights and from unaugmented images."""
+    model = copy.deepcopy(start).train()
+    weights = None if method.weights is None else method.weights(config.bits)
+    bits = config.activation_bits or config.bits
+    activations = None if method.activations is None or bits == 32 else method.activations(bits)
+    if weights is not None or activations is not None:
+        quantize(
+            model,
+            weights=weights,
+            activations=activations,
+            sample=data.train.sample(min(SAMPLE, len(data.train)), config.seed),
+            skip=config.skip,
+            quantize_downsampling=config.quantize_downsampling,
+        )
+    return model
+
+
+def check(config: TrainConfig, method: Method, data: Dataset, start: nn.Module | None) -> None:
+    """Refuse what cannot be built or trained before anything is computed or written."""
+    assert config.batch_size
+    data.train.steps(config.batch_size)
+    if method.freezing is not None and config.track_every > 1:
+        raise ValueError(f"{method.name} freezes by what the tracker sees at every step: track_every must be 1")
+    network = copy.deepcopy(start) if start is not None else create(config, data)
+    if method.weights is not None:
+        quantize(
+            network,
+            weights=method.weights(config.bits),
+            skip=config.skip,
+            quantize_downsampling=config.quantize_downsampling,
+        )
+    if config.teacher not in ("start", "none") and not config.full_precision:
+        create(teacher_of(config), data)
+
+
+def new_folder(config: TrainConfig, data: Dataset, accelerator: Accelerator) -> RunFolder:
+    """Made and held by the main process; the others are told its name."""
+
+    def record(name: str) -> dict[str, Any]:
+        return {
+            "settings": dataclasses.replace(config, name=name).to_dict(),
+            "method": methods.get(config.method, **config.method_options).describe(),
+            "digest": config.digest(),
+            "threads": torch.get_num_threads(),
+            "images": data.fingerprint,
+            "processes": accelerator.num_processes,
+            "device": str(accelerator.device),
+            "gpu": torch.cuda.get_device_name() if accelerator.device.type == "cuda" else None,
+            "mixed_precision": str(accelerator.mixed_precision),
+            **provenance(),
+        }
+
+    folder: RunFolder | None = None
+    outcome: list[str | None] = [None, None]  # the folder, or the reason why there is none
+    if accelerator.is_main_process:
+        try:
+            folder = RunFolder.create(config.name, config.default_name(), record)
+            outcome = [str(folder.path), None]
+        except RunExistsError as error:
+            outcome = [None, str(error)]
+    if accelerator.num_processes > 1:
+        from accelerate.utils import broadcast_object_list
+
+        outcome = broadcast_object_list(outcome)
+    path, reason = outcome
+    if path is None:
+        raise RunExistsError(reason)
+    return folder if folder is not None else RunFolder(Path(path))

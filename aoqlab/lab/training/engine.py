@@ -1,0 +1,409 @@
+"""The training loop: one class that owns a model while it learns, and can stop and go on at any step."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...grids import UniformGrid
+from ...losses import soft_cross_entropy
+from ...quantizers import AOQ, LSQ, Freezing, Quantizer
+from ...schedule import StageState
+from ...ste import encode_flat
+from ...surgery import activation_quantizers, weight_sites
+from ...tracker import OscillationTracker
+from ..methods import Method
+from . import checkpoint as checkpoints
+from .config import TrainConfig
+from .distributed import SyncedBatchNorm, average_gradients, total
+from .evaluate import evaluate
+from .intervals import IntervalRecorder
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ..datasets import Dataset
+
+# How often a loss that is not finite is looked for where looking makes the device wait.
+CHECK_EVERY = 50
+
+
+class DivergedError(FloatingPointError):
+    """The loss is no longer finite."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Training was interrupted and its state was kept."""
+
+
+class Trainer:
+    """Trains ``model`` (quantized already, or not at all) by ``config`` and ``method``.
+
+    :meth:`epochs` trains epoch after epoch and yields the row of metrics of each; :meth:`capture` and :meth:`restore`
+    take and set everything the rest of the course depends on, at any step. Every random choice is a function of the
+    seed and the step, so a resumed run continues as if it had never stopped.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        method: Method,
+        model: nn.Module,
+        teacher: nn.Module | None,
+        data: Dataset,
+        accelerator: Accelerator,
+        advance: Callable[[int], object] = lambda steps: None,
+    ) -> None:
+        assert config.epochs and config.batch_size and config.lr, "the configuration is resolved first"
+        self.config, self.method, self.data, self.accelerator = config, method, data, accelerator
+        self.world, self.rank = accelerator.num_processes, accelerator.process_index
+        self.advance = advance
+        self.device = accelerator.device
+        self.model = channels_last(model.to(self.device))
+        self.teacher = None if teacher is None else channels_last(teacher.to(self.device)).eval()
+        self.steps_per_epoch = data.train.steps(config.batch_size)
+        self.total_steps = config.epochs * self.steps_per_epoch
+        data.train.batches(
+            0, seed=0, batch_size=config.batch_size, rank=self.rank, world=self.world
+        )  # refuses odd shares
+
+        sites = weight_sites(self.model)
+        self.latents = {name: site.latent for name, site in sites.items()}
+        self.quantizers = {name: site.quantizer for name, site in sites.items()}
+        self.staged: list[Any] = [q for q in self.quantizers.values() if hasattr(q, "set_stage")]
+        self.common_grid = common_grid(list(self.quantizers.values()))
+        self.tracker: OscillationTracker | None = None
+        if sites:
+            record = config.record_every or max(1, self.total_steps // 100)
+            self.tracker = OscillationTracker(
+                {name: latent.shape for name, latent in self.latents.items()},
+                config.bits,
+                record_every=max(1, record // config.track_every),
+                count_configurations=False,
+            ).to(self.device)
+        self.intervals = IntervalRecorder(self.quantizers)
+        self.optimizer = self._make_optimizer()
+        self.prepared = accelerator.prepare_optimizer(self.optimizer, device_placement=False)
+        self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
+        on_gpu = self.device.type == "cuda"
+        compiled = config.compile == "yes" or (config.compile == "auto" and on_gpu)
+        self.forward: Callable[[Tensor], Tensor] = compiled_or_eager(self.model) if compiled else self.model
+        self.ask_teacher: Callable[[Tensor], Tensor] | None = self.teacher
+        if compiled and self.teacher is not None:
+            self.ask_teacher = compiled_or_eager(self.teacher)
+        self.check_every = CHECK_EVERY if on_gpu else 1
+        if on_gpu:
+            torch.backends.cudnn.benchmark = True  # all batches have one shape
+
+        self.step = 0
+        self.metrics: list[dict[str, Any]] = []
+        self.timing: list[dict[str, Any]] = []
+        self.sums = torch.zeros(4, dtype=torch.float64, device=self.device)  # loss, right, images, regulariser
+        self.stage: StageState | None = None
+
+    def _make_optimizer(self) -> torch.optim.Optimizer:
+        """Adam, a group for each kind of parameter with the method's factor on the learning rate."""
+        kinds: dict[str, list[nn.Parameter]] = {"weights": [], "weight_quantizers": [], "activation_quantizers": []}
+        owner: dict[nn.Parameter, str] = {
+            p: "weight_quantizers" for q in self.quantizers.values() for p in q.parameters()
+        }
+        for quantizer in activation_quantizers(self.model).values():
+            owner |= dict.fromkeys(quantizer.parameters(), "activation_quantizers")
+        for parameter in self.model.parameters():
+            kinds[owner.get(parameter, "weights")].append(parameter)
+        groups = [
+            {
+                "params": parameters,
+                "factor": self.method.lr_scale.get(kind, 1.0),
+                "weight_decay": self.config.weight_decay if kind == "weights" else 0.0,
+            }
+            for kind, parameters in kinds.items()
+            if parameters
+        ]
+        assert self.config.lr
+        return torch.optim.Adam(groups, lr=self.config.lr, fused=self.device.type in ("cpu", "cuda"))
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that the next step belongs to, from 0."""
+        return self.step // self.steps_per_epoch
+
+    def context(self) -> AbstractContextManager[object]:
+        """Mixed precision, where it is on."""
+        return self.accelerator.autocast() if self.accelerator.mixed_precision != "no" else nullcontext()
+
+    def epochs(self, interrupted: Callable[[], bool] = lambda: False) -> Iterator[dict[str, Any]]:
+        """Train to the end; yields the metrics of each epoch. Raises ``Stopped`` once ``interrupted()`` is true."""
+        while self.step < self.total_steps:
+            started = time.perf_counter()
+            self.model.train()
+            epoch, first = self.epoch, self.step % self.steps_per_epoch
+            batches = self.data.train.batches(
+                epoch,
+                seed=self.config.seed,
+                batch_size=self.config.batch_size or 1,
+                rank=self.rank,
+                world=self.world,
+                start=first,
+            )
+            for images, labels in batches:
+                self._one_step(images, labels)
+                self.advance(1)
+                # Several processes stop at the same step, or those that go on would wait for the others for ever.
+                looks = self.world == 1 or self.step % self.check_every == 0
+                if looks and self.step % self.steps_per_epoch and self._anywhere(interrupted()):
+                    self.sums.copy_(total(self.sums.clone(), self.world))
+                    raise Stopped
+            yield self._close_epoch(epoch, time.perf_counter() - started, self.steps_per_epoch - first)
+            if self._anywhere(interrupted()):
+                raise Stopped
+
+    def _anywhere(self, flag: bool) -> bool:
+        """Whether the flag is up in any process."""
+        if self.world == 1:
+            return flag
+        return total(torch.tensor([float(flag)], device=self.device), self.world).item() > 0
+
+    def _enter(self, progress: float) -> None:
+        """Take over the schedule's state at this moment, and count the codes that it makes of the weights."""
+        if self.method.schedule is not None:
+            state = self.method.schedule(progress)
+            if state != self.stage:
+                for quantizer in self.staged:
+                    quantizer.set_stage(state)
+                self.stage = state
+        if self.tracker is None:
+            return
+        if self.step % self.config.track_every == 0 or self.step == self.total_steps:
+            self._track(self.tracker, progress)
+        if self.step and self.step % self.steps_per_epoch == 0:
+            self.tracker.close_period()  # what the last step of an epoch moved is seen here alone
+
+    @torch.no_grad()
+    def _track(self, tracker: OscillationTracker, progress: float) -> None:
+        if self.common_grid is not None:  # all layers in one go
+            steps = [threshold_step(q) for q in self.quantizers.values()]
+            tracker.update_flat(encode_flat(list(self.latents.values()), steps, self.common_grid))
+            return
+        codes = {name: q.encode(self.latents[name]) for name, q in self.quantizers.items()}
+        tracker.update(codes)
+        if self.method.freezing is not None:
+            above = self.method.freezing(progress)
+            frequency = tracker.frequency
+            for name, quantizer in self.quantizers.items():
+                assert isinstance(quantizer, Freezing), "a method that freezes wraps its weight quantizers in Freezing"
+                quantizer.track(codes[name])
+                quantizer.freeze(frequency[name], above)
+
+    def _one_step(self, images: Tensor, labels: Tensor) -> None:
+        config, progress = self.config, self.step / self.total_steps
+        self._seed(_mixed(config.seed, self.step, self.rank))  # dropout and the like
+        self._enter(progress)
+        assert config.lr
+        for group in self.optimizer.param_groups:
+            group["lr"] = config.lr * group["factor"] * (1 - progress)
+        synced = SyncedBatchNorm() if self.world > 1 else nullcontext()
+        with self.context(), synced:
+            logits = self.forward(images)
+        loss = self._task_loss(images, logits.float(), labels)
+        penalty = None
+        if self.method.regulariser is not None:
+            penalty = self.method.regulariser(
+                list(self.latents.values()), list(self.quantizers.values()), progress, self.stage
+            )
+        whole = loss if penalty is None else loss + penalty
+        # With a loss scaler an overflow is no end: it skips the step and lowers the scale.
+        if self.step % self.check_every == 0 and self.accelerator.scaler is None:
+            value = whole.item()
+            if self._anywhere(not math.isfinite(value)):
+                self._diverged(value)
+        self.prepared.zero_grad(set_to_none=True)
+        self.accelerator.backward(whole)
+        average_gradients(self.model.parameters(), self.world)
+        self.prepared.step()
+        if self.stage is not None and self.stage.perturbation:
+            self._perturb(self.stage.perturbation)
+        self.step += 1
+        self.intervals.record()
+        with torch.no_grad():
+            self.sums[0] += loss.detach() * len(labels)
+            self.sums[1] += (logits.argmax(1) == labels).sum()
+            self.sums[2] += len(labels)
+            if penalty is not None:
+                self.sums[3] += penalty.detach() * len(labels)
+
+    @torch.no_grad()
+    def _perturb(self, spread: float) -> None:
+        """Add noise of ``spread`` threshold intervals to the weights: the same in every process, and after a resume."""
+        generator = torch.Generator(self.device)
+        for place, (name, latent) in enumerate(self.latents.items()):
+            # A number more than the seed of a step has, so that dropout draws from another sequence.
+            generator.manual_seed(_mixed(self.config.seed, self.step, place, 0))
+            noise = torch.randn(latent.shape, generator=generator, device=latent.device, dtype=latent.dtype)
+            interval = threshold_step(self.quantizers[name]).reshape(-1, *[1] * (latent.ndim - 1))
+            latent.add_(noise * interval, alpha=spread)
+
+    def _seed(self, seed: int) -> None:
+        """As torch.manual_seed, which takes longer than a small step's kernels where there is no GPU."""
+        torch.default_generator.manual_seed(seed)
+        if self.device.type != "cpu":
+            torch.manual_seed(seed)
+
+    def _task_loss(self, images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+        """``h * cross-entropy(labels) + (1 - h) * soft cross-entropy(teacher)``; h = 1 without a teacher."""
+        share = self.config.hard_labels if self.ask_teacher is not None else 1.0
+        smoothing = self.config.label_smoothing
+        if self.ask_teacher is None or share == 1:
+            return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+        with torch.no_grad(), self.context():
+            target = self.ask_teacher(images).float()
+        soft = soft_cross_entropy(logits, target)
+        if share == 0:
+            return soft
+        return share * F.cross_entropy(logits, labels, label_smoothing=smoothing) + (1 - share) * soft
+
+    def _diverged(self, value: float) -> None:
+        raise DivergedError(
+            f"the loss is {value}: training diverged at step {self.step} (epoch {self.epoch + 1}, seed "
+            f"{self.config.seed}); lower the learning rate (now {self.config.lr:g})"
+        )
+
+    def _close_epoch(self, epoch: int, seconds: float, steps: int) -> dict[str, Any]:
+        """Evaluate, and make the row of metrics of an epoch that is complete."""
+        if self.step == self.total_steps:
+            self._enter(1.0)
+        loss, right, count, penalty = total(self.sums.clone(), self.world).tolist()
+        weights = torch.stack(torch._foreach_norm(list(self.model.parameters()))).sum().item()
+        if not math.isfinite(loss) or not math.isfinite(weights):  # nothing that is broken becomes a checkpoint
+            self._diverged(loss / count)
+        self.sums.zero_()
+        row: dict[str, Any] = {"epoch": epoch + 1, "step": self.step, "train_loss": loss / count}
+        row |= {
+            "train_accuracy": right / count,
+            "regulariser": penalty / count,
+            "test_loss": None,
+            "test_accuracy": None,
+        }
+        if (epoch + 1) % self.config.eval_every == 0 or self.step == self.total_steps:
+            row["test_loss"], row["test_accuracy"] = self.evaluate()
+        row["lr"] = float(self.optimizer.param_groups[0]["lr"])
+        if self.stage is not None:
+            row |= {"stage": self.stage.stage, "shrink": self.stage.shrink, "dampening": self.stage.dampening}
+        if self.tracker is not None:
+            summary = self.tracker.summary()
+            row |= {name: summary[name] for name in _TRACKED}
+            before = self.metrics[-1]["crossings"] if self.metrics else 0.0
+            row["crossings_per_step_in_epoch"] = (
+                (summary["crossings"] - before) / summary["weights"] / self.steps_per_epoch
+            )
+        self.intervals.close_epoch(epoch + 1)
+        self.metrics.append(row)
+        images = steps * (self.config.batch_size or 0)
+        self.timing.append({"epoch": epoch + 1, "seconds": seconds, "images_per_second": images / max(seconds, 1e-9)})
+        return row
+
+    def evaluate(self, model: nn.Module | None = None) -> tuple[float, float]:
+        """Loss and accuracy on the test images, of the model as it is now or of another one."""
+        size = 2048 if self.device.type == "cuda" else 256
+        batches = self.data.test.batches(-(-size // self.world) * self.world, rank=self.rank, world=self.world)
+        network = self.model if model is None else model
+        return evaluate(network, batches, device=self.device, world=self.world, context=self.context)
+
+    def capture(self, digest: str) -> checkpoints.Checkpoint:
+        """Everything that the rest of the training depends on."""
+        state = checkpoints.optimizer_state(self.optimizer, self.names)
+        state["sums"], state["intervals"] = self.sums, self.intervals.state()
+        if self.tracker is not None:
+            state |= checkpoints.flatten("tracker", self.tracker.state_dict())
+        meta = {
+            "digest": digest,
+            "metrics": self.metrics,
+            "timing": self.timing,
+            "interval_rows": self.intervals.rows,
+            "scaler": None if self.accelerator.scaler is None else self.accelerator.scaler.state_dict(),
+        }
+        return checkpoints.Checkpoint(self.step, checkpoints.flatten("model", self.model.state_dict()), state, meta)
+
+    def restore(self, saved: checkpoints.Checkpoint) -> None:
+        """Undo :meth:`capture`."""
+        self.step = saved.step
+        # The stage says which parameters learn, and so which of them have moments.
+        if self.method.schedule is not None and self.step:
+            self.stage = self.method.schedule((self.step - 1) / self.total_steps)
+            if self.step == self.total_steps:
+                self.stage = self.method.schedule(1.0)
+            for quantizer in self.staged:
+                quantizer.set_stage(self.stage)
+        self.model.load_state_dict(checkpoints.part("model", saved.model))
+        channels_last(self.model)  # buffers that get their shape from the file come in another layout
+        checkpoints.restore_optimizer(self.optimizer, self.names, saved.state)
+        if self.tracker is not None:
+            self.tracker.load_state_dict(checkpoints.part("tracker", saved.state))
+        if self.accelerator.scaler is not None and saved.meta.get("scaler"):
+            self.accelerator.scaler.load_state_dict(saved.meta["scaler"])
+        self.sums.copy_(saved.state["sums"])
+        if self.rank:
+            self.sums.zero_()  # they are those of all processes together
+        self.intervals.restore(saved.state["intervals"], saved.meta["interval_rows"])
+        self.metrics, self.timing = list(saved.meta["metrics"]), list(saved.meta["timing"])
+
+
+_TRACKED = (
+    *("crossings", "crossings_per_step", "oscillations_per_step", "oscillating_share", "changed_share"),
+    *("hamming_share", "levels_visited", "explored_volume"),
+)
+
+
+def common_grid(quantizers: Sequence[Quantizer]) -> UniformGrid | None:
+    """The grid that all quantizers share, where a step per layer or channel is all that tells their codes apart."""
+    grids = {q.grid if isinstance(q, (AOQ, LSQ)) else None for q in quantizers}
+    return grids.pop() if len(grids) == 1 else None
+
+
+def threshold_step(quantizer: Quantizer) -> Tensor:
+    """The distance between the thresholds of a quantizer that :func:`common_grid` knows."""
+    assert isinstance(quantizer, (AOQ, LSQ))
+    return (quantizer.threshold_step if isinstance(quantizer, AOQ) else quantizer.step).detach()
+
+
+def compiled_or_eager(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """``torch.compile(model)``; where compiling fails, the model itself, with a warning that says why."""
+    compiled = torch.compile(model)
+    failed = False
+
+    def forward(images: Tensor) -> Tensor:
+        nonlocal failed
+        if not failed:
+            try:
+                return cast(Tensor, compiled(images))
+            except torch._dynamo.exc.TorchDynamoException as error:
+                failed = True
+                reason = str(error).strip().partition("\n")[0]
+                warnings.warn(f"torch.compile failed ({reason}); training goes on without it", stacklevel=2)
+        return cast(Tensor, model(images))
+
+    return forward
+
+
+def channels_last(model: nn.Module) -> nn.Module:
+    """The layout in which convolutions are fastest; sums are the same bit for bit only in the same layout."""
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _mixed(*numbers: int) -> int:
+    """A seed that no other (seed, step, rank) shares, nor more numbers than these: SplitMix64 over all of them."""
+    z = 0
+    for value in numbers:
+        z = (z + value + 0x9E3779B97F4A7C15) & (2**64 - 1)
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
+        z ^= z >> 31
+    return z >> 1

@@ -1,0 +1,148 @@
+"""A run is a folder: who may write into it, and what is written."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..shared import paths
+from ..shared.files import write_all_atomic, write_atomic
+from .checkpoint import CheckpointError, saved
+
+CONFIG, RESULT, MODEL = "config.json", "result.json", "model.safetensors"
+
+
+class RunExistsError(FileExistsError):
+    """A run of this name is there already."""
+
+
+class RunBusyError(RuntimeError):
+    """Another process is training in this folder at this moment."""
+
+
+class RunFolder:
+    """``data/runs/<name>/``, held by one process at a time (the lock goes with the process, however it ends)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None  # a file descriptor
+
+    @classmethod
+    def create(cls, name: str | None, otherwise: str, record: Callable[[str], dict[str, Any]]) -> RunFolder:
+        """A new folder, held by this process, with ``record(its name)`` as its ``config.json``.
+
+        ``name`` must be free (``RunExistsError``); without one, ``otherwise`` gets a number if it is taken. The folder
+        takes its name when all of this is in it, so that two processes never share one and none is half made.
+        """
+        runs = paths.data_dir() / "runs"
+        _remove_unfinished(runs)
+        fresh = cls(runs / f".new-{uuid.uuid4().hex[:12]}")
+        fresh.path.mkdir(parents=True)
+        try:
+            fresh.hold()
+            for number in itertools.count(1):
+                chosen = name or (otherwise if number == 1 else f"{otherwise}-{number}")
+                target = runs / chosen
+                if not target.exists():
+                    fresh.write_json(CONFIG, record(chosen))
+                    try:
+                        os.rename(fresh.path, target)
+                    except OSError:
+                        if not target.exists():  # else somebody was faster
+                            raise
+                    else:
+                        fresh.path = target
+                        return fresh
+                if name is not None:
+                    raise RunExistsError(
+                        f"there is a run named {name!r} already ({target}); go on with it (--resume), remove the "
+                        "folder, or choose another --name"
+                    )
+        finally:
+            if fresh.path.name.startswith(".new-"):
+                fresh.release()
+                shutil.rmtree(fresh.path, ignore_errors=True)
+        raise AssertionError("unreachable")
+
+    @classmethod
+    def named(cls, name: str) -> RunFolder:
+        """The folder of an existing run, by its name or path. Raises ``FileNotFoundError`` with the names there are."""
+        for path in (paths.data_dir() / "runs" / name, Path(name)):
+            if (path / CONFIG).is_file():
+                return cls(path)
+        there = sorted(p.parent.name for p in (paths.data_dir() / "runs").glob(f"*/{CONFIG}"))
+        raise FileNotFoundError(f"there is no run {name!r}; there are: {', '.join(there) or 'none yet'}")
+
+    def hold(self, wait: bool = False) -> None:
+        """Take the folder for this process. Raises ``RunBusyError`` if another one has it (or waits for it)."""
+        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise RunBusyError(
+                f"another process is training in {self.path}; wait for it or choose another --name"
+            ) from error
+        self._lock = descriptor
+        for pattern in (".*-new-*", ".*-old-*"):  # what a killed process was writing
+            for left_over in self.path.glob(pattern):
+                left_over.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Let others have the folder."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def read(self, file: str) -> dict[str, Any] | None:
+        """A JSON file of the run, or ``None``."""
+        path = self.path / file
+        if not path.is_file():
+            return None
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise CheckpointError(f"{path} is damaged ({error})") from error
+        if not isinstance(content, dict):
+            raise CheckpointError(f"{path} is no file of aoqlab")
+        return content
+
+    def write_json(self, file: str, content: dict[str, Any]) -> None:
+        write_atomic(self.path / file, (json.dumps(content, indent=2, default=str) + "\n").encode())
+
+    def write_tables(self, tables: dict[str, pd.DataFrame]) -> None:
+        """Parquet files, all of them or none."""
+        files = {self.path / f"{name}.parquet": _parquet(table) for name, table in tables.items()}
+        write_all_atomic(files)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to go on with."""
+        return bool(saved(self.path))
+
+
+def _remove_unfinished(runs: Path) -> None:
+    """Folders whose process was killed before they had a name."""
+    for path in runs.glob(".new-*"):
+        if time.time() - path.stat().st_mtime < 3600:
+            continue  # perhaps it is being made at this moment
+        folder = RunFolder(path)
+        with suppress(RunBusyError, OSError):
+            folder.hold()
+            shutil.rmtree(path, ignore_errors=True)
+        folder.release()
+
+
+def _parquet(table: pd.DataFrame) -> Any:
+    return lambda path: table.to_parquet(path, engine="pyarrow", index=False)

@@ -1,0 +1,339 @@
+"""One training run from its settings to its results: data, start, teacher, training, final evaluation, tables."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+from tqdm.auto import tqdm
+
+from ...kernels.native import keep_memory
+from ...surgery import quantized_layers
+from .. import methods
+from ..methods import Method
+from ..shared.files import write_atomic
+from ..shared.provenance import provenance
+from . import checkpoint as checkpoints
+from .build import (
+    absolute,
+    accelerator_for,
+    check,
+    create,
+    load_data,
+    new_folder,
+    quantized,
+    start_on,
+    teacher_of,
+)
+from .checkpoint import CheckpointError, CheckpointWarning
+from .config import TrainConfig
+from .engine import Stopped, Trainer, channels_last
+from .evaluate import reestimate_batch_norm
+from .folder import CONFIG, MODEL, RESULT, RunExistsError, RunFolder
+from .reporting import audit_text, interruptible, postfix, progress_bar, write_events
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from ..datasets import Dataset
+
+BATCHES_FOR_NORM = 50
+TABLES_EVERY = 5.0
+"""Seconds between two writings of a running run's tables."""
+
+OnEpoch = Callable[[dict[str, Any], Trainer], object]
+
+
+@dataclass
+class Result:
+    """What a run leaves behind: numbers, tables, and the trained network in eval mode."""
+
+    config: TrainConfig
+    result: dict[str, Any]
+    """Accuracies and losses at the end, before and after batch norm was measured anew, and what the tracker counted."""
+    tables: dict[str, pd.DataFrame]
+    """``metrics`` per epoch, ``timing``, ``layers`` (the audit), ``history``, ``levels``, ``intervals``,
+    ``transitions``."""
+    model: nn.Module
+    folder: Path | None = None
+    start: nn.Module | None = field(default=None, repr=False)
+    """The full-precision network that the run began from; ``None`` where a finished run was read."""
+
+
+def train(
+    config: TrainConfig,
+    *,
+    method: Method | None = None,
+    start: nn.Module | None = None,
+    keep: bool = True,
+    quiet: bool = False,
+    on_epoch: OnEpoch | None = None,
+) -> Result:
+    """Train by ``config``; with ``keep`` into a new folder ``data/runs/<name>/``, else in memory alone.
+
+    ``method`` overrides the one that ``config`` names; ``start`` is a full-precision network to begin from instead of
+    the one that ``config`` describes (both only with ``keep=False``, since a folder could not say how to make them).
+    ``on_epoch(row, trainer)`` is called after each epoch. Ctrl-C and SIGTERM end the run with a checkpoint and raise
+    ``Stopped``. Raises ``RunExistsError`` if the name is taken.
+    """
+    if keep and (method is not None or start is not None):
+        raise ValueError("a run with a method or a start of its own is not kept: call train(..., keep=False)")
+    with _threads(config.threads):
+        keep_memory()
+        accelerator = accelerator_for(config)
+        data = load_data(config, accelerator)
+        config = absolute(config).resolved(Path(config.data).name, len(data.train), data.image_size)
+        method = method or methods.get(config.method, **config.method_options)
+        check(config, method, data, start)
+        folder = new_folder(config, data, accelerator) if keep else None
+        if folder is not None:
+            config = dataclasses.replace(config, name=folder.path.name)
+        job = _Job(config, method, data, accelerator, folder, start, quiet, on_epoch)
+        try:
+            return job.run()
+        finally:
+            if folder is not None:
+                folder.release()
+
+
+def resume(name: str, *, quiet: bool = False, on_epoch: OnEpoch | None = None, wait: bool = False) -> Result:
+    """Go on with the run in ``data/runs/<name>/`` where its newest usable checkpoint is; a finished one is read.
+
+    Raises ``FileNotFoundError`` (no such run), ``RunBusyError`` (another process trains it) and ``CheckpointError``.
+    """
+    folder = RunFolder.named(name)
+    record = folder.read(CONFIG) or {}
+    if not {"settings", "threads"} <= record.keys():
+        raise CheckpointError(f"{folder.path / CONFIG} is no configuration of a run")
+    config = TrainConfig.from_dict(record["settings"])
+    with _threads(record["threads"]):
+        keep_memory()
+        accelerator = accelerator_for(config)
+        if accelerator.is_main_process:
+            folder.hold(wait)
+        accelerator.wait_for_everyone()
+        try:
+            data = load_data(config, accelerator)
+            if record.get("images", data.fingerprint) != data.fingerprint:
+                raise CheckpointError(
+                    f"the images in {config.data} are not those that {folder.path.name} was begun with; put them back, "
+                    "or begin a new run"
+                )
+            method = methods.get(config.method, **config.method_options)
+            return _Job(config, method, data, accelerator, folder, None, quiet, on_epoch).run()
+        finally:
+            folder.release()
+
+
+def start_of(config: TrainConfig) -> TrainConfig:
+    """The full-precision run that ``config`` begins from, by its name; other runs of the same settings share it."""
+    accelerator = accelerator_for(config)
+    data = load_data(config, accelerator)
+    return start_on(absolute(config).resolved(Path(config.data).name, len(data.train), data.image_size), data)
+
+
+class _Job:
+    """The parts of one run, brought together."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        method: Method,
+        data: Dataset,
+        accelerator: Accelerator,
+        folder: RunFolder | None,
+        start: nn.Module | None,
+        quiet: bool,
+        on_epoch: OnEpoch | None,
+    ) -> None:
+        self.config, self.method, self.data, self.accelerator, self.folder = config, method, data, accelerator, folder
+        self.quiet = quiet or not accelerator.is_main_process
+        self.on_epoch = on_epoch
+        self.start = start
+        self.layers = pd.DataFrame()
+        self._tables_due = 0.0
+
+    def run(self) -> Result:
+        finished = self._finished()
+        if finished is not None:
+            return finished
+        start = self.start or self._full_precision(self.config)
+        start = start.to(self.accelerator.device).eval()
+        teacher = self._teacher(start)
+        with torch.random.fork_rng():
+            model = self._quantized(start)
+            self._show_layers()
+            trainer = Trainer(self.config, self.method, model, teacher, self.data, self.accelerator)
+            digest = self.config.digest()
+            if self.folder is not None:
+                saved = checkpoints.load_newest(self.folder.path, digest)
+                if saved is not None:
+                    trainer.restore(saved)
+            with progress_bar(trainer, self.config, self.quiet) as bar, interruptible() as interrupted:
+                try:
+                    for row in trainer.epochs(interrupted):
+                        bar.set_postfix_str(postfix(row), refresh=False)
+                        self._keep(trainer, digest)
+                        if self.config.tensorboard and self.folder is not None and self.accelerator.is_main_process:
+                            write_events(self.folder.path, row)
+                        if self.on_epoch is not None:
+                            self.on_epoch(row, trainer)
+                except Stopped:
+                    self._keep(trainer, digest)
+                    raise Stopped(self._how_to_go_on(trainer)) from None
+            return self._finish(trainer, start)
+
+    def _quantized(self, start: nn.Module) -> nn.Module:
+        """The network to train; the audit of its layers is kept."""
+        model = quantized(start, self.config, self.method, self.data)
+        self.layers = quantized_layers(model)
+        return model
+
+    def _show_layers(self) -> None:
+        """Print the audit of the layers, and keep it."""
+        if self.folder is not None and self.accelerator.is_main_process:
+            self.folder.write_tables({"layers": self.layers})
+        if not self.quiet:
+            nothing = "full precision: no layer is quantized"
+            tqdm.write(nothing if self.config.full_precision else audit_text(self.layers))
+
+    def _full_precision(self, config: TrainConfig) -> nn.Module:
+        """The network before quantization: from a file, from timm, or trained by this same engine and kept."""
+        if config.full_precision or config.checkpoint or config.pretrained:
+            return create(config, self.data)
+        start = start_on(config, self.data)
+        if self.folder is None:
+            return train(start, keep=False, quiet=self.quiet).model
+        if not self.quiet:
+            tqdm.write(f"full-precision start: data/runs/{start.name}")
+        assert start.name
+        try:
+            with suppress(RunExistsError):
+                return train(start, quiet=self.quiet).model
+            return resume(start.name, quiet=self.quiet, wait=True).model
+        except Stopped:
+            raise Stopped(
+                f"stopped in the full-precision start; go on with: bash run.sh resume {self.folder.path.name}"
+            ) from None
+
+    def _teacher(self, start: nn.Module) -> nn.Module | None:
+        name = self.config.teacher
+        if name == "none" or self.config.full_precision:
+            return None
+        if name == "start":
+            return copy.deepcopy(start).requires_grad_(False)
+        return self._full_precision(teacher_of(self.config)).requires_grad_(False)
+
+    def _keep(self, trainer: Trainer, digest: str) -> None:
+        """Write a checkpoint and the tables so far."""
+        if self.folder is None or not self.accelerator.is_main_process:
+            return
+        checkpoints.save(self.folder.path, trainer.capture(digest))
+        if time.monotonic() < self._tables_due:
+            return  # all of it is in the checkpoint, and the end writes them in any case
+        self._tables_due = time.monotonic() + TABLES_EVERY
+        self.folder.write_tables(tables_of(trainer))
+
+    def _how_to_go_on(self, trainer: Trainer) -> str:
+        where = f"stopped at step {trainer.step} of {trainer.total_steps}"
+        if self.folder is None:
+            return f"{where}; nothing was kept"
+        return f"{where}; go on with: bash run.sh resume {self.folder.path.name}"
+
+    def _finish(self, trainer: Trainer, start: nn.Module) -> Result:
+        """Measure batch norm anew, evaluate before and after, write the results."""
+        config, model = self.config, trainer.model
+        loss_before, before = trainer.evaluate()
+        norms = reestimate_batch_norm(model, self._for_norm(), context=trainer.context)
+        loss, after = trainer.evaluate() if norms else (loss_before, before)
+        # A full-precision run begins from random weights, which say nothing.
+        start_loss, start_accuracy = (None, None) if config.full_precision else trainer.evaluate(start)
+        result: dict[str, Any] = {
+            "accuracy": after,
+            "accuracy_before_batch_norm": before,
+            "test_loss": loss,
+            "test_loss_before_batch_norm": loss_before,
+            "accuracy_start": start_accuracy,
+            "test_loss_start": start_loss,
+            "train_loss": trainer.metrics[-1]["train_loss"],
+            "steps": trainer.step,
+            "seconds": sum(row["seconds"] for row in trainer.timing),
+        }
+        tables = {**tables_of(trainer), "layers": self.layers}
+        if trainer.tracker is not None:
+            result["tracker"] = trainer.tracker.summary()
+        model.eval()
+        path = None
+        if self.folder is not None:
+            path = self.folder.path
+            if self.accelerator.is_main_process:
+                tensors = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
+                self.folder.write_tables(tables)  # a kill after the last checkpoint leaves them an epoch short
+                write_atomic(path / MODEL, lambda file: save_file(tensors, file, metadata={"arch": config.arch}))
+                self.folder.write_json(RESULT, {**result, "finished": provenance()})
+            self.accelerator.wait_for_everyone()
+        return Result(config, result, tables, model, path, start)
+
+    def _for_norm(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Augmented training batches of an epoch that training did not see; the same in every process."""
+        config = self.config
+        assert config.batch_size and config.epochs
+        batches = self.data.train.batches(config.epochs, seed=config.seed, batch_size=config.batch_size)
+        for _, batch in zip(range(BATCHES_FOR_NORM), batches, strict=False):
+            yield batch
+
+    def _finished(self) -> Result | None:
+        """The stored result of a run that came to its end; ``None`` where there is none, or its network is damaged."""
+        result = None if self.folder is None else self.folder.read(RESULT)
+        if result is None or self.folder is None:
+            return None
+        path = self.folder.path
+        try:
+            state = load_file(path / MODEL)
+        except (OSError, SafetensorError) as error:
+            # All of it can be made again from the last checkpoint.
+            warnings.warn(
+                f"{path / MODEL} is missing or damaged ({error}); making it again", CheckpointWarning, stacklevel=2
+            )
+            return None
+        tables = {p.stem: pd.read_parquet(p) for p in sorted(path.glob("[!.]*.parquet"))}
+        # Its own weights come from the file, so the ones it began with may be any.
+        begun = dataclasses.replace(self.config, checkpoint=None, pretrained=False)
+        with torch.random.fork_rng():
+            model = self._quantized(create(begun, self.data).to(self.accelerator.device).eval())
+        model.load_state_dict(state)
+        model = channels_last(model.to(self.accelerator.device))
+        return Result(self.config, result, tables, model.eval(), path)
+
+
+def tables_of(trainer: Trainer) -> dict[str, pd.DataFrame]:
+    """Everything measured so far, one table each."""
+    tables = {"metrics": pd.DataFrame(trainer.metrics), "timing": pd.DataFrame(trainer.timing)}
+    if trainer.tracker is not None:
+        tables |= {"history": trainer.tracker.history_frame(), "levels": trainer.tracker.level_frame()}
+        tables["transitions"] = trainer.tracker.transition_frame().rename(columns={"period": "epoch"})
+    if trainer.intervals.rows:
+        tables["intervals"] = pd.DataFrame(trainer.intervals.rows)
+    return tables
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

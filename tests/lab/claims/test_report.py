@@ -1,0 +1,336 @@
+"""The report says what the tables say, and its page needs nothing but itself."""
+
+import dataclasses
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from aoqlab.lab.claims import CLAIMS, FAMILIES, Results, load, report, report_page, shown
+from aoqlab.lab.claims.evaluate import evaluate, settle_all
+from aoqlab.lab.claims.experiments import experiments
+from aoqlab.lab.claims.results import FILES, INFO
+from aoqlab.lab.shared.documents import marks
+from aoqlab.lab.shared.notebooks import WIDGET
+
+BEGIN, END = marks(report.PART)
+FAMILY = {claim.id: family for family, claims in FAMILIES.items() for claim in claims}
+
+COLUMNS = ("error", "crossings", "crossings_shrink", "crossings_widen", "crossings_dampen", "oscillating_calmed")
+COLUMNS += (
+    "explored_volume",
+    "explored_after",
+    "changed_share",
+    "hamming_share",
+    "levels_visited",
+    "returns",
+    "overlap",
+)
+COLUMNS += ("widen_correlation", "widen_calmed", "widen_growth", "movement", "detrended_movement", "reversal_rate")
+COLUMNS += ("lag1_correlation", "true_codes", "oscillations_shrink", "oscillations_dampen")
+ORIGIN = {"date": "2026-01-31", "processor": "Abacus", "cores": 2, "device": "CPU", "torch": "2.0", "commit": "0"}
+COURSE = ("aoq", "lsq", "aoq shrink_min=1", "aoq no dampening", "aoq held levels", "aoq coupled", "aoq frozen weights")
+
+
+def invented(experiment, budget):
+    """Runs and their course over training, with numbers of a generator's."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "variant": variant.name,
+            "method": "lsq" if variant.name.startswith("lsq ") else variant.name.split()[0],
+            "lr": variant.config.lr,
+            "seed": seed,
+            "steps": 1000,
+            "groups": "|".join(sorted(variant.groups)),
+            **dict(zip(COLUMNS, rng.uniform(0.5, 1.5, len(COLUMNS)), strict=True)),
+        }
+        for variant in experiment.variants
+        for seed in range(experiment.seeds)
+    ]
+    of = {"data": experiment.data, "budget": budget}
+    runs = pd.DataFrame(rows).replace({"method": {"noise": "aoq"}}).assign(**of)
+    course = runs.loc[runs["variant"].isin(COURSE), ["variant", "seed", "crossings", "explored_volume"]]
+    course = course.assign(oscillating_share=0.1, level_interval=1.0).merge(
+        pd.DataFrame({"progress": [0, 0.5, 1.0]}), "cross"
+    )
+    return runs, course.assign(**of)
+
+
+def made(budget):
+    tables = {name: [] for name in FILES}
+    for experiment in experiments(budget):
+        runs, course = invented(experiment, budget)
+        verdicts, statistics, differences = evaluate(experiment, runs, CLAIMS.values())
+        families = verdicts["claim"].map(FAMILY)
+        verdicts = verdicts.assign(kind=experiment.kind, title=experiment.title, family=families, **ORIGIN)
+        for name, table in zip(FILES, (verdicts, statistics, differences, runs, course), strict=True):
+            tables[name].append(table.assign(data=experiment.data, budget=budget))
+    found = {name: pd.concat(frames, ignore_index=True) for name, frames in tables.items()}
+    return Results(**{**found, "claims": settle_all(found["claims"])}, info={})
+
+
+@pytest.fixture(scope="module")
+def results():
+    return made("quick")
+
+
+@pytest.fixture(scope="module")
+def folder(results, tmp_path_factory):
+    where = tmp_path_factory.mktemp("results")
+    for name, file in FILES.items():
+        getattr(results, name).to_parquet(where / file)
+    (where / INFO).write_text("{}")
+    return where
+
+
+@pytest.fixture
+def readme(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(f"before\n{BEGIN}\nSTALE\n{END}\nafter\n", encoding="utf-8")
+    return path
+
+
+def with_claims(results, **columns):
+    return dataclasses.replace(results, claims=results.claims.assign(**columns))
+
+
+def test_the_table_has_a_row_per_claim_and_data_set_and_each_sentence_once(results):
+    table = report.markdown_table(results.claims)
+    lines = table.splitlines()
+    assert len(lines) == 2 + len(results.claims)
+    assert {line.count("|") for line in lines} == {lines[0].count("|")}
+    for claim in CLAIMS.values():
+        assert table.count(claim.sentence) == 1
+
+
+def test_the_larger_budget_stands_for_a_data_set(results):
+    larger = results.claims.assign(budget="full", effect=9.0)
+    table = report.markdown_table(pd.concat([results.claims, larger]).sample(frac=1, random_state=0))
+    assert table.count("+9 [") == len(results.claims) == len(table.splitlines()) - 2
+
+
+@pytest.mark.parametrize(("needed", "said"), [(12.0, "about 12"), (np.inf, "more than 1000"), (np.nan, "more than ")])
+def test_undecided_rows_say_how_many_seeds_would_settle_them(results, needed, said):
+    rows = results.claims.assign(verdict="undecided", seeds_needed=needed)
+    assert all(said in line.split(" | ")[-1] for line in report.markdown_table(rows).splitlines()[2:])
+
+
+def test_differences_by_rounding_alone_are_none(results):
+    table = report.markdown_table(results.claims.assign(effect=2e-15, low=-1e-15, high=1.0, mark=0.0))
+    assert table.count("| +0 [+0, +1] ") == len(results.claims)
+
+
+def test_decided_rows_ask_for_no_seeds(results):
+    rows = results.claims.assign(verdict="reproduced")
+    assert all(
+        re.search(rf"✓ reproduced{report.EDGE}? \|  \|$", line) for line in report.markdown_table(rows).splitlines()[2:]
+    )
+
+
+def test_the_readme_is_replaced_between_its_marks_and_nowhere_else(results, readme):
+    assert report.readme_differs(results, readme)
+    assert report.update_readme(results, readme) == readme
+    text = readme.read_text(encoding="utf-8")
+    assert text.startswith(f"before\n{BEGIN}\n")
+    assert text.endswith(f"\n{END}\nafter\n")
+    assert "STALE" not in text
+    assert "Measured 2026-01-31 on Abacus, 2 cores, torch 2.0; budgets: quick." in text
+    assert not report.readme_differs(results, readme)
+    assert report.readme_differs(with_claims(results, effect=0.5), readme)
+
+
+@pytest.mark.parametrize("text", ["nothing", BEGIN, f"{END} {BEGIN}", f"{BEGIN * 2}{END}"])
+def test_a_readme_without_both_marks_is_refused_and_kept(results, readme, text):
+    readme.write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match="claims: begin"):
+        report.update_readme(results, readme)
+    assert readme.read_text(encoding="utf-8") == text
+
+
+def test_the_protocol_knows_no_results():
+    for claim in CLAIMS.values():
+        text = report.protocol(claim)
+        assert claim.sentence in text
+        assert all(f"*{part.statistic}*" in text for part in (*claim.parts, *claim.also))
+        assert not re.search("reproduced|undecided", text)
+
+
+def test_findings_are_told_for_every_data_set_with_the_reason(results):
+    claim = CLAIMS["local-search"]
+    text = report.findings_of(with_claims(results, verdict="undecided", reason="so few claims"), claim)
+    assert text.count("? **undecided**") == text.count("; so few claims.") == results.claims["data"].nunique()
+    none = dataclasses.replace(results, claims=results.claims[results.claims["claim"] != claim.id])
+    assert "Not tried" in report.findings_of(none, claim)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_would_change_our_mind_names_every_verdict_of_the_family(results, family):
+    for verdict in ("undecided", "reproduced"):
+        lines = report.change_of_mind(with_claims(results, verdict=verdict), family).splitlines()
+        told = [line for line in lines if line.startswith("- `")]
+        assert len(told) == results.claims["claim"].isin([claim.id for claim in FAMILIES[family]]).sum()
+
+
+def test_what_was_not_tried_is_computed(results):
+    text = report.untried(results)
+    assert "budget *cpu*" in text
+    assert "budget *full*" in text
+    assert "budget *quick*" not in text
+    assert "GPU" in text
+    left_out = dataclasses.replace(results, claims=results.claims[results.claims["claim"] != "figure-2"])
+    assert "`figure-2`" in report.untried(left_out)
+    assert "`figure-2`" not in text
+
+
+def test_the_headline_counts_verdicts_per_data_set(results):
+    text = report.headline(with_claims(results, verdict="reproduced"))
+    for data, own in results.claims.groupby("data"):
+        assert f"- On {data}: {len(own)} reproduced" in text
+    assert "undecided" not in text
+
+
+def test_evidence_shows_every_comparison_on_every_data_set(results):
+    for claim in CLAIMS:
+        own = results.statistics[results.statistics["claim"] == claim]
+        figure = shown.evidence(results, claim)
+        assert len(figure.axes) == own["statistic"].nunique() * own["data"].nunique()
+        assert sum(ax.axison for ax in figure.axes) == len(own)
+
+
+def test_panels_leave_out_what_has_no_rows_and_count_what_has_no_value(results):
+    holed = results.runs.assign(error=results.runs["error"].mask(results.runs["seed"] == 0, np.inf))
+    toys = dataclasses.replace(results, runs=holed)
+    choose = lambda runs: runs[(runs["variant"] == "aoq") & (runs["data"] == "toy-reduced")]  # noqa: E731
+    _, panels = shown.panels(toys, "runs", choose, needs=["error"])
+    ((data, (ax, rows)),) = panels.items()
+    assert (data, len(rows)) == ("toy-reduced", 9)
+    assert ax.get_title() == "toy-reduced, n = 9\n1 runs without a finite value"
+    figure, panels = shown.panels(results, "runs", lambda runs: runs[:0])
+    assert panels == {}
+    assert figure.axes[0].texts[0].get_text() == "no runs of these are stored"
+
+
+def test_the_best_setting_at_a_rate_has_no_failed_run(results):
+    runs = shown.largest(results.runs, "toy-reduced")
+    best = shown.best_per_rate(runs)
+    assert (best.groupby(["method", "lr"])["variant"].nunique() == 1).all()
+    failed = best["variant"].iloc[0]
+    again = shown.best_per_rate(runs.assign(error=runs["error"].mask(runs["variant"] == failed, np.inf)))
+    assert failed not in set(again["variant"])
+
+
+@pytest.mark.parametrize("data", ["toy-reduced", "digits-cnn"])
+def test_the_worth_of_crossings_is_what_the_claim_compares(results, data):
+    found = shown.worth_of_crossings(shown.largest(results.runs, data))
+    assert set(found["method"]) == {"lsq", "aoq"}
+    np.testing.assert_allclose(
+        found["per_crossing"], found["explored_volume"] / (found["crossings"] * found["steps"] / 1000), rtol=1e-12
+    )
+    asked = found[found["variant"].isin(["lsq", "aoq"])].pivot(index="seed", columns="method", values="per_crossing")
+    own = results.differences[results.differences["data"] == data]
+    own = own[own["statistic"] == "explored volume per crossing, AOQ / LSQ"].set_index("seed")["difference"]
+    np.testing.assert_allclose(np.log2(asked["aoq"] / asked["lsq"]), own, rtol=1e-9)
+
+
+def test_the_worth_of_no_crossing_is_unknown(results):
+    runs = shown.largest(results.runs, "digits-cnn")
+    assert shown.worth_of_crossings(runs.assign(crossings=0.0))["per_crossing"].isna().all()
+
+
+@pytest.mark.parametrize(("values", "wide"), [([1, 6], True), ([1, 4], False), ([0, 6], False), ([-1, 6], False)])
+def test_a_logarithmic_scale_is_for_positive_values_far_apart(values, wide):
+    assert shown.wide(pd.Series(values)) is wide
+
+
+def test_a_variant_says_its_shrink_factor_or_has_the_published_one():
+    variants = pd.Series(["aoq", "aoq shrink_min=0.5", "aoq shrink_min=1 lr=0.01"])
+    assert shown.shrink_mins(variants, 0.3).tolist() == [0.3, 0.5, 1.0]
+
+
+@pytest.fixture(scope="module")
+def page(folder, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_page, "NOTEBOOKS", ("00_overview", "07_decoupling"))
+        return report.html(folder, tmp_path_factory.mktemp("page") / "report.html")
+
+
+def scripts(text):
+    """The explorers' scripts, which bring all they need."""
+    return re.findall(r'<script type="module">(.*?)</script>', text, re.DOTALL)
+
+
+def test_the_page_fetches_nothing(page):
+    text = page.read_text(encoding="utf-8")
+    assert len(scripts(text)) == text.count("<script") == 2
+    assert not re.search(r"\b(?:fetch|import|XMLHttpRequest|WebSocket)\b *[(\"{]|https?://", "".join(scripts(text)))
+    for tag in re.findall(r"<(?:link|img|iframe|source|object)\b[^>]*>", text):
+        assert re.search(r'\b(?:src|href)="data:', tag), tag[:200]
+    assert not re.search(r"@import|url\(", text)
+    assert text.count('src="data:image/png;base64,') >= 4
+
+
+def test_the_page_has_contents_and_folds_its_code(page):
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r'href="#([^"]+)"', text)
+    assert {"00_overview", "07_decoupling"} <= set(targets)
+    assert all(f'id="{target}"' in text for target in targets)
+    ids = re.findall(r'<[^>]+\bid="([^"]+)"', re.sub("<script.*?</script>", "", text, flags=re.DOTALL))
+    assert sorted(ids) == sorted(set(ids))
+    assert text.count("<details") == text.count("<summary>code") > 5
+    assert all(re.search(r'\balt="[^"]{10,}"', tag) for tag in re.findall(r"<img\b[^>]*>", text))
+
+
+def test_explorers_keep_their_page_and_lose_their_widget(page):
+    text = page.read_text(encoding="utf-8")
+    assert len(re.findall(r'<div data-aoq-page="', text)) == len(scripts(text)) == 2
+    assert "widget-view" not in text
+
+
+def test_ids_are_told_apart_in_markup_and_scripts_are_left_alone():
+    inline = '<script type="module">const row = (a) => a<b && \' id="x"\' + \'href="05_exploration.ipynb"\';</script>'
+    cells = [new_markdown_cell("# Why?\n\n[next](05_exploration.ipynb)")]
+    html = {"text/html": f'<p id="own">p</p>{inline}'}
+    noise = new_output("stream", name="stderr", text="a warning")
+    widget = new_output("display_data", data={WIDGET: {"model_id": "m"}, "text/plain": "gone"})
+    cells.append(new_code_cell("1", outputs=[noise, widget, new_output("display_data", data=html)]))
+    body = report_page._body(new_notebook(cells=cells), "00_overview")
+    assert inline in body
+    assert '<p id="00_overview--own">' in body and body.count(' id="x"') == 1
+    assert 'href="#05_exploration"' in body
+    assert "a warning" not in body and "gone" not in body
+
+
+def test_an_error_in_a_notebook_says_which(folder, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    (broken / INFO).unlink()
+    with pytest.raises(FileNotFoundError, match="reproduce"):
+        load(broken)
+    with pytest.raises(RuntimeError, match=r"00_overview.ipynb could not be run.*reproduce"):
+        report.html(broken, tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_the_grid_has_a_row_for_each_claim_and_a_column_for_each_data_set(results):
+    lines = report.grid_table(
+        results.claims[~((results.claims["claim"] == "figure-2") & (results.claims["data"] == "digits-cnn"))]
+    )
+    head, _, *rows = (line.strip("| ").split(" | ") for line in lines.splitlines())
+    assert head == ["claim", *shown.one_each(results.claims)["data"].unique()]
+    assert [row[0].split("`")[1] for row in rows] == list(CLAIMS)
+    assert all(len(row) == len(head) for row in rows)
+    assert [row[2] for row in rows if "`figure-2`" in row[0]] == ["not tried"]
+    own = results.claims.iloc[0]
+    edge = report.EDGE if own["edge"] else ""
+    assert f"**{own['verdict']}**{edge} {own['effect']:+.3g} [{own['low']:+.3g}, {own['high']:+.3g}]" in lines
+
+
+def test_seeds_that_say_otherwise_are_those_against_the_verdict(results):
+    rows = results.claims[results.claims["family"] == "decoupling"].assign(agree=2, n=6)
+    for verdict, otherwise in (("reproduced", 4), ("not reproduced", 2)):
+        changed = dataclasses.replace(results, claims=rows.assign(verdict=verdict))
+        assert f"{otherwise} of 6 seeds say otherwise" in report.change_of_mind(changed, "decoupling")

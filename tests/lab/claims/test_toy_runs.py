@@ -1,0 +1,177 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aoqlab import ThreeStage
+from aoqlab.lab.claims import measure, toy_runs
+from aoqlab.lab.toy.regression import RegressionProblem, RunConfig, make_data, run_ensemble
+
+SMALL = RegressionProblem(n_weights=60, n_samples=20, batch_size=5, epochs=30)
+CONFIGS = {
+    "lsq": RunConfig("lsq", lr=1e-2),
+    "aoq": RunConfig("aoq", lr=1e-2),
+    "aoq coupled": RunConfig("aoq", lr=1e-2, coupled=True),
+    "noise 0.1": RunConfig("aoq", lr=1e-2, schedule=ThreeStage(shrink_min=1.0, perturbation=0.1)),
+}
+SEEDS = (0, 3)
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder with all runs, and the tables of the call that made them."""
+    folder = tmp_path_factory.mktemp("runs")
+    return folder, *toy_runs.run(SMALL, CONFIGS, SEEDS, folder=folder)
+
+
+@pytest.fixture
+def copied(kept, tmp_path):
+    """A copy of that folder, to be damaged."""
+    for file in kept[0].iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def same(first, second):
+    """Equal bit for bit, but for when it was made and the time it took."""
+    one, other = (table.drop(columns=["seconds", "made"]).reset_index(drop=True) for table in (first, second))
+    return one.equals(other)
+
+
+def test_a_row_per_variant_and_seed_and_one_per_record(kept):
+    _, runs, history = kept
+    assert list(zip(runs["seed"], runs["variant"], strict=True)) == [(s, v) for s in SEEDS for v in CONFIGS]
+    assert history.groupby(["variant", "seed"]).size().eq(toy_runs.RECORDS + 1).all()
+    assert (runs["steps"] == SMALL.steps).all()
+    assert (runs["seconds"] > 0).all()
+    for (_, _), own in history.groupby(["variant", "seed"]):
+        assert own["progress"].tolist() == pytest.approx(np.linspace(0, 1, 41))
+        assert own["crossings"].isna().tolist() == [True] + [False] * 40
+        assert own["level_interval"].iloc[0] == 1.0
+
+
+def test_the_numbers_are_those_of_the_ensemble(kept):
+    _, runs, history = kept
+    result = run_ensemble(list(CONFIGS.values()), SEEDS, SMALL, intervals=True)
+    own = result.runs
+    np.testing.assert_allclose(runs["error"], own["loss"], rtol=1e-5)
+    np.testing.assert_allclose(runs["crossings"], own["crossings"] / SMALL.n_weights / SMALL.steps * 1000)
+    np.testing.assert_allclose(runs["returns"], own["oscillations"] / own["crossings"])
+    for name in toy_runs.TRACKED:
+        np.testing.assert_allclose(runs[name], own[name], err_msg=name)
+    for number in range(len(runs)):
+        blocks = result.intervals[result.intervals["run"] == number]
+        expected = measure.interval_scalars(blocks)
+        assert {name: runs.loc[number, name] for name in expected} == pytest.approx(expected, nan_ok=True)
+    rates = history.groupby(["seed", "variant"], sort=False)["crossings"].mean()  # records lie equally far apart
+    np.testing.assert_allclose(rates, runs["crossings"])
+    last = history[history["progress"] == 1]
+    np.testing.assert_allclose(last["level_interval"], own["step_final"] / own["step_start"] / _factor(), rtol=1e-6)
+    assert (last["loss"].to_numpy() == runs["error"].to_numpy()).all()
+
+
+def _factor():
+    """What the schedule has made of the intervals at the end, run by run."""
+    return [c.schedule(1.0).shrink if c.method == "aoq" else 1.0 for _ in SEEDS for c in CONFIGS.values()]
+
+
+def test_a_second_call_trains_nothing_and_returns_the_same(kept, monkeypatch):
+    folder, runs, history = kept
+    monkeypatch.setattr(toy_runs, "run_ensemble", None)
+    again = toy_runs.run(SMALL, CONFIGS, SEEDS, folder=folder)
+    assert again[0].equals(runs)
+    assert again[1].equals(history)
+
+
+def test_no_number_depends_on_what_else_was_trained(kept, tmp_path, kernels):
+    _, runs, history = kept
+    names = ["lsq", "noise 0.1"]
+    some, records = toy_runs.run(SMALL, {name: CONFIGS[name] for name in names}, SEEDS, folder=tmp_path)
+    assert same(some, runs[runs["variant"].isin(names)])
+    assert records.equals(history[history["variant"].isin(names)].reset_index(drop=True))
+    others = {"noise 0.2": RunConfig("aoq", lr=1e-2, schedule=ThreeStage(perturbation=0.2)), "lr": RunConfig("lsq")}
+    every, _ = toy_runs.run(SMALL, CONFIGS | others, SEEDS, folder=tmp_path)
+    assert same(every[every["variant"].isin(CONFIGS)], runs)
+
+
+def test_progress_counts_every_step_of_the_result(tmp_path):
+    twice = CONFIGS | {"the same": CONFIGS["lsq"]}
+    fresh, cached, some = [], [], []
+    assert toy_runs.missing(SMALL, twice, SEEDS, tmp_path) == 8 * SMALL.steps
+    toy_runs.run(SMALL, twice, SEEDS[:1], folder=tmp_path, progress=some.append)
+    assert toy_runs.missing(SMALL, twice, SEEDS, tmp_path) == 4 * SMALL.steps
+    runs, _ = toy_runs.run(SMALL, twice, SEEDS, folder=tmp_path, progress=fresh.append)
+    toy_runs.run(SMALL, twice, SEEDS, folder=tmp_path, progress=cached.append)
+    assert sum(some) == 5 * SMALL.steps
+    assert fresh[0] == 5 * SMALL.steps
+    assert sum(fresh) == sum(cached) == 10 * SMALL.steps
+    assert len(cached) == 1
+    columns = runs.columns.drop("variant")
+    first, second = (runs.loc[runs["variant"] == name, columns].reset_index(drop=True) for name in ("lsq", "the same"))
+    assert first.equals(second)
+
+
+def test_an_interrupted_call_loses_only_the_seed_under_way(tmp_path):
+    done = 0
+
+    def stop(steps):
+        nonlocal done
+        done += steps
+        if done > 5 * SMALL.steps:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        toy_runs.run(SMALL, CONFIGS, SEEDS, folder=tmp_path, progress=stop)
+    assert toy_runs.missing(SMALL, CONFIGS, SEEDS, tmp_path) == 4 * SMALL.steps
+    assert toy_runs.missing(SMALL, CONFIGS, SEEDS[:1], tmp_path) == 0
+
+
+def change_a_number(path: Path):
+    entry = json.loads(path.read_text())
+    entry["scalars"]["error"] += 1
+    path.write_text(json.dumps(entry))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        (".json", Path.unlink),
+        (".parquet", Path.unlink),
+        (".json", lambda path: path.write_bytes(path.read_bytes()[:-20])),
+        (".json", lambda path: path.write_text("[]")),
+        (".json", lambda path: path.write_bytes(b"\xff")),
+        (".json", change_a_number),
+        (".parquet", lambda path: path.write_bytes(path.read_bytes()[:-20])),
+        (".parquet", lambda path: path.write_bytes(b"")),
+    ],
+)
+def test_a_damaged_run_is_made_anew(kept, copied, suffix, damage, kernels):
+    _, runs, history = kept
+    damage(sorted(copied.glob(f"*{suffix}"))[2])
+    assert toy_runs.missing(SMALL, CONFIGS, SEEDS, copied) == SMALL.steps
+    again = toy_runs.run(SMALL, CONFIGS, SEEDS, folder=copied)
+    assert same(again[0], runs)
+    assert again[1].equals(history)
+    assert toy_runs.missing(SMALL, CONFIGS, SEEDS, copied) == 0
+
+
+def test_other_settings_or_another_way_to_measure_are_other_runs(kept, monkeypatch):
+    folder = kept[0]
+    other = RegressionProblem(n_weights=60, n_samples=20, batch_size=5, epochs=31)
+    assert toy_runs.missing(other, CONFIGS, SEEDS, folder) == 8 * other.steps
+    assert toy_runs.missing(SMALL, {"lsq": RunConfig("lsq", lr=2e-2)}, [0], folder) == SMALL.steps
+    assert toy_runs.missing(SMALL, CONFIGS, SEEDS, folder) == 0
+    monkeypatch.setattr(toy_runs, "VERSION", toy_runs.VERSION + 1)
+    assert toy_runs.missing(SMALL, CONFIGS, SEEDS, folder) == 8 * SMALL.steps
+
+
+def test_under_the_lossless_solution_the_histograms_overlap_more_than_slices_do():
+    problem = RegressionProblem(n_weights=2000, n_samples=100, batch_size=20, epochs=1)
+    start = make_data(problem, 0).start.numpy()
+    slices = measure.overlap(start, np.digitize(start, [-0.5, 0.5]))
+    assert slices < 0.1 < 0.8 < toy_runs.lossless_overlap(problem, 0) <= 1

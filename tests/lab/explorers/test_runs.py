@@ -1,0 +1,357 @@
+"""The run explorer without a browser: the courses it reads, which runs it offers, its table, picture and sentences."""
+
+import dataclasses
+import inspect
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from aoqlab.lab.explorers.courses import OSCILLATING_ABOVE, WHOLE, course_of, sources
+from aoqlab.lab.explorers.runs import NONE, runs
+from aoqlab.lab.plots import use_style
+from aoqlab.lab.training import TrainConfig, train
+from aoqlab.lab.training import stored as stored
+from aoqlab.tracker import OscillationTracker
+
+RECORDED = stored.recorded_dir() / "digits"
+LSQ, AOQ = "recorded-digits-lsq-2bit-seed0", "recorded-digits-aoq-2bit-seed0"
+
+
+@pytest.fixture(autouse=True)
+def without_own_runs(tmp_path_factory, monkeypatch):
+    """The committed recordings alone, whatever was trained in this checkout."""
+    root = tmp_path_factory.mktemp("checkout")
+    (root / "data").mkdir()
+    (root / "data" / "recorded").symlink_to(RECORDED.parent)
+    monkeypatch.setenv("AOQLAB_ROOT", str(root))
+
+
+@pytest.fixture
+def recording():
+    if "digits" not in stored.recorded_names():
+        pytest.skip("the recording of the digits is not in this checkout")
+    return stored.load_recorded("digits")[0]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A project with a quantized run of one's own, its start in full precision, and one that has done nothing yet."""
+    root = tmp_path_factory.mktemp("project")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AOQLAB_ROOT", str(root))
+        quick = {"arch": "digits_cnn", "epochs": 2, "start_epochs": 1, "device": "cpu", "threads": 1, "seed": 0}
+        done = train(TrainConfig(name="done", **quick), quiet=True)
+    torch.set_num_threads(threads)
+    waiting = root / "data" / "runs" / "waiting"
+    waiting.mkdir()
+    (waiting / "config.json").write_text((done.folder / "config.json").read_text())
+    return root, done
+
+
+@pytest.fixture
+def project(trained, monkeypatch):
+    monkeypatch.setenv("AOQLAB_ROOT", str(trained[0]))
+    return trained[1]
+
+
+def test_a_course_agrees_with_the_tables_at_every_epoch(recording):
+    course, row = course_of(sources("digits")[0][AOQ]), 7
+    layer = course.layers[row]
+    own = {
+        name: table[(table["run"] == AOQ) & (table["layer"] == layer)]
+        for name, table in recording.items()
+        if name in ("history", "levels", "intervals")
+    }
+    history = own["history"].set_index("step")
+    ends = [0, *recording["metrics"].query("run == @AOQ")["step"]]
+    for epoch, end in enumerate(ends):
+        step = course.steps[epoch]
+        assert step <= end and not history.index[(history.index > step) & (history.index <= end)].size
+        assert course.oscillating[row, epoch] == pytest.approx(history.loc[step, "oscillating_share"])
+        assert course.crossed[row, epoch] == pytest.approx(
+            history.loc[step, "crossings"] / history.loc[step, "weights"]
+        )
+        shares = own["levels"].query("step == @step").sort_values("level")["share"]
+        np.testing.assert_allclose(course.shares[row, epoch], shares, rtol=1e-6)
+    np.testing.assert_allclose(course.intervals[row, 1:], own["intervals"].sort_values("epoch")["interval"])
+    assert np.isnan(course.intervals[row, 0])
+
+
+def test_rates_add_up_to_the_crossings(recording):
+    course = course_of(sources("digits")[0][LSQ])
+    assert np.isnan(course.rate[:, 0]).all()
+    np.testing.assert_allclose((course.rate[:, 1:] * np.diff(course.steps)).sum(1), course.crossed[:, -1], rtol=1e-6)
+
+
+def test_the_whole_network_is_what_the_metrics_say(recording):
+    course = course_of(sources("digits")[0][LSQ])
+    last = recording["metrics"].query("run == @LSQ").iloc[-1]
+    assert course.layers[0] == WHOLE and course.weights[0] == course.weights[1:].sum()
+    assert course.oscillating[0, -1] == pytest.approx(last["oscillating_share"], rel=1e-5)
+    assert course.crossed[0, -1] * course.weights[0] == pytest.approx(last["crossings"])
+    assert course.accuracy[-1] == last["test_accuracy"]
+    np.testing.assert_allclose(course.shares.sum(2), 1)
+
+
+def test_stages_part_the_epochs(recording):
+    offered = sources("digits")[0]
+    stages = course_of(offered[AOQ]).stages
+    assert [name for *_, name in stages] == ["shrink", "widen", "dampen"]
+    assert [start for start, *_ in stages] == [0, *(end for _, end, _ in stages[:-1])] and stages[-1][1] == 30
+    assert course_of(offered[LSQ]).stages == []
+
+
+def test_where_epochs_have_no_record_of_their_own_the_rate_is_that_of_the_last_record(project, tmp_path):
+    history = pd.read_parquet(project.folder / "history.parquet")
+    for file in set(project.folder.glob("*.parquet")) - {project.folder / "transitions.parquet"}:
+        frame = pd.read_parquet(file)
+        kept = frame[frame["step"].isin([0, 21])] if file.stem in ("history", "levels") else frame
+        kept.to_parquet(tmp_path / file.name)
+    source = sources(None)[0]["done"]
+    course = course_of(type(source)(**{**vars(source), "folder": tmp_path}))
+    at = history.query("step == 21")
+    assert course.steps.tolist() == [0, 21, 21]
+    np.testing.assert_allclose(course.rate[1:, 1], at["crossings"] / at["weights"] / 21)
+    np.testing.assert_array_equal(course.rate[:, 1], course.rate[:, 2])
+    assert course.transitions is None
+
+
+def test_rates_are_per_optimizer_step_where_codes_were_looked_at_more_seldom(project, monkeypatch):
+    source = sources(None)[0]["done"]
+    often, read = course_of(source), type(source).table
+
+    def seldom(self, name):
+        frame = read(self, name)
+        if name not in ("history", "levels"):
+            return frame
+        return frame[frame["step"] % 3 == 0].assign(step=frame["step"] // 3)
+
+    monkeypatch.setattr(type(source), "table", seldom)
+    course = course_of(dataclasses.replace(source, track_every=3))
+    assert course.steps.tolist() == often.steps.tolist() == [0, 21, 42]
+    np.testing.assert_allclose(course.rate, often.rate)
+    assert (often.message()["every"], course.message()["every"]) == (1, 3)
+
+
+@pytest.fixture
+def moved(project, tmp_path):
+    """The run as a source of its own, with a copy of its folder to take things from."""
+    source = sources(None)[0]["done"]
+    return dataclasses.replace(source, folder=Path(shutil.copytree(source.folder, tmp_path / "done")))
+
+
+def of_every_epoch(transitions, layers):
+    """(L, E + 1, n, n)."""
+    epochs = range(transitions.epochs + 1)
+    return np.array([[transitions.within(layer, epoch) for epoch in epochs] for layer in range(layers)])
+
+
+def test_transitions_lead_from_the_levels_of_an_epoch_to_those_of_the_next(moved):
+    course = course_of(moved)
+    found = of_every_epoch(course.transitions, 3)
+    assert found.shape == (3, 3, 4, 4) and not found[:, 0].any() and found[:, 1:].any((2, 3)).all()
+    went = (found.sum(2) - found.sum(3)).cumsum(1) / course.weights[:, None, None]
+    np.testing.assert_allclose(course.shares - course.shares[:, :1], went, atol=1e-12)
+    np.testing.assert_array_equal(found[0], found[1:].sum(0))
+
+
+def test_transitions_are_those_of_the_table_and_cross_what_the_history_says(moved):
+    course, table = course_of(moved), pd.read_parquet(moved.folder / "transitions.parquet")
+    found = of_every_epoch(course.transitions, 3)
+    rows = table["layer"].map(course.layers.index)
+    np.testing.assert_array_equal(found[rows, table["epoch"], table["from"], table["to"]], table["count"])
+    assert np.count_nonzero(found[1:]) == len(table)
+    crossed = (found * np.abs(np.subtract.outer(range(4), range(4)))).sum((2, 3)).cumsum(1)
+    np.testing.assert_allclose(crossed, course.crossed * course.weights[:, None])
+    for layer in range(3):
+        assert sorted(course.transitions.of_layer(layer)) == sorted(found[layer][found[layer] > 0])
+
+
+def test_of_an_epoch_that_is_not_over_there_is_no_map_yet(moved):
+    file, whole = moved.folder / "transitions.parquet", course_of(moved).transitions
+    table = pd.read_parquet(file)
+    pd.concat([table, table[table["epoch"] == 2].assign(epoch=3)]).to_parquet(file)
+    found = course_of(moved).transitions
+    for name in ("bounds", "places", "counts"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
+
+
+def test_a_table_without_epochs_is_not_shown(moved):
+    file = moved.folder / "transitions.parquet"
+    pd.read_parquet(file).drop(columns="epoch").to_parquet(file)
+    assert course_of(moved).transitions is None
+
+
+def test_a_run_in_which_nothing_moved_has_a_map_of_nothing(moved):
+    for name, column in (("history", "crossings"), ("transitions", "count")):
+        frame = pd.read_parquet(moved.folder / f"{name}.parquet")
+        still = frame.iloc[:0] if name == "transitions" else frame.assign(**{column: 0.0})
+        still.to_parquet(moved.folder / f"{name}.parquet")
+    assert not of_every_epoch(course_of(moved).transitions, 3).any()
+
+
+def test_a_recorded_run_shows_its_transitions_and_where_none_were_kept_there_is_no_map(project):
+    place = stored.record("with-transitions", [project], "For a test.")
+    try:
+        explorer = runs("done", recorded=place.name)
+        key = explorer.state["first"]
+        own, message = course_of(sources(None)[0]["done"]).transitions, explorer.data["runs"][key]
+        for name, dtype in (("bounds", "<f8"), ("places", "<f4"), ("counts", "<f4")):
+            np.testing.assert_array_equal(np.frombuffer(message[name], dtype), getattr(own, name))
+        (place / "transitions.parquet").unlink()
+        assert "counts" not in course_of(sources(place.name)[0][f"{place.name}/done"]).message()
+    finally:
+        shutil.rmtree(place)
+
+
+def test_the_message_carries_the_numbers_of_the_course(recording):
+    explorer = runs(LSQ)
+    course, message = explorer.course(LSQ), explorer.data["runs"][LSQ]
+    shares = np.frombuffer(message["shares"], "<f4").reshape(course.shares.shape)
+    np.testing.assert_allclose(shares, course.shares, rtol=1e-6)
+    assert message["layers"] == course.layers and message["steps"] == course.steps.tolist()
+
+
+def test_two_trainings_of_a_network_of_20_layers_are_less_than_200_kilobytes(recording):
+    messages = runs().data["runs"].values()
+    assert sum(len(value) for message in messages for value in message.values() if isinstance(value, bytes)) < 200_000
+
+
+def test_by_default_lsq_and_aoq_of_the_same_seed_are_side_by_side(recording):
+    explorer = runs()
+    assert [explorer.state[name] for name in ("first", "second")] == [LSQ, AOQ]
+    assert explorer.value("epoch") == 30
+
+
+def test_one_run_stands_alone_and_of_many_all_are_embedded(recording):
+    alone = runs(LSQ)
+    assert alone.state["second"] == NONE and list(alone.shown()) == ["LSQ, 2 bits, seed 0"]
+    third = "recorded-digits-n2uq-2bit-seed1"
+    many = runs([LSQ, AOQ, third])
+    assert list(many.data["runs"]) == [LSQ, AOQ, third] and many.state["second"] == AOQ
+    assert third in many.static_html()
+
+
+def test_full_precision_is_not_offered_and_said_to_have_no_codes(recording):
+    offered, without = sources("digits")
+    assert len(offered) == 50 and len(without) == 5
+    with pytest.raises(ValueError, match=r"full precision, so there are no codes to follow"):
+        runs(without[0])
+
+
+def test_what_is_not_there_is_one_sentence(recording, project):
+    with pytest.raises(FileNotFoundError, match=r"no run 'nobody'; there are: done"):
+        runs("nobody", recorded=None)
+    with pytest.raises(FileNotFoundError, match=r"nothing was recorded under 'digits'; there are: none yet"):
+        runs()
+    with pytest.raises(ValueError, match="the run 'waiting' has no history of its codes: its first epoch is not over"):
+        runs("waiting", recorded=None)
+    with pytest.raises(ValueError, match="names is empty"):
+        runs([], recorded=None)
+
+
+def test_where_there_are_no_runs_a_sentence_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("AOQLAB_ROOT", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="no quantized runs to show yet"):
+        runs(recorded=None)
+
+
+def test_an_unknown_layer_or_run_in_the_state_is_one_sentence(recording):
+    explorer = runs()
+    with pytest.raises(ValueError, match="layer must be one of"):
+        explorer.set(layer="conv99")
+    with pytest.raises(ValueError, match="second must be one of"):
+        explorer.set(second="nobody")
+    with pytest.raises(ValueError, match="there is no run 'nobody'"):
+        explorer.answer_run(explorer.state, "nobody")
+
+
+def test_another_run_brings_its_layers_into_the_menu(trained, monkeypatch, recording):
+    monkeypatch.setenv("AOQLAB_ROOT", str(trained[0]))
+    place = stored.recorded_dir() / "digits"
+    place.mkdir(parents=True)
+    try:
+        for file in (
+            "info.json",
+            *(f"{name}.parquet" for name in ("runs", "history", "levels", "intervals", "metrics")),
+        ):
+            (place / file).symlink_to(RECORDED / file)
+        explorer = runs("done")
+        assert explorer.state["layer"] in ("conv2", "conv3") and AOQ in explorer.offered
+        answer = explorer.answer_run(explorer.state, AOQ)
+        assert answer["layers"] == explorer.course(AOQ).layers
+        explorer.set(second=AOQ, layer="layer1.0.conv1")
+        assert explorer.checked(explorer.state)["layer"] == "layer1.0.conv1"
+        with use_style():
+            explorer.figure(explorer.state)
+        explorer.set(second=NONE)
+        with pytest.raises(ValueError, match=r"neither of the runs has the layer 'layer1.0.conv1'"):
+            explorer.figure(explorer.state)
+    finally:
+        shutil.rmtree(place.parent)
+
+
+def test_the_table_has_every_layer_of_both_runs_at_the_epoch(recording):
+    explorer = runs()
+    explorer.set(epoch=12)
+    table = explorer.table()
+    assert len(table) == 42 and set(table["epoch"]) == {12} and set(table["step"]) == {252}
+    row = table.query("run == 'AOQ, 2 bits, seed 0' and layer == 'layer3.1.conv2'").iloc[0]
+    history = recording["history"].query("run == @AOQ and layer == 'layer3.1.conv2'").set_index("step")
+    assert row["oscillating_share"] == pytest.approx(history.loc[252, "oscillating_share"])
+    crossed = history.loc[252, "crossings"] - history.loc[228, "crossings"]
+    assert row["crossings_per_step"] == pytest.approx(crossed / row["weights"] / 24)
+
+
+@pytest.mark.parametrize(
+    "names", [[LSQ, AOQ], [AOQ, "recorded-digits-aoq-2bit-seed1"], ["recorded-digits-n2uq-2bit-seed0"]]
+)
+@pytest.mark.parametrize("layer", [WHOLE, "layer2.0.conv1"])
+def test_the_picture_has_every_run_and_the_epoch(recording, names, layer):
+    explorer = runs(names)
+    explorer.set(layer=layer, epoch=7)
+    with use_style():
+        figure = explorer.figure(explorer.state)
+        figure.draw_without_rendering()
+    box = figure.subfigs[0]
+    bars = [patch for patch in box.axes[0].patches if patch.get_width() > 0]
+    assert len(bars) == 4 * len(names) and len({bar.get_facecolor() for bar in bars}) == len(names)
+    for ax in box.axes[2:4]:
+        assert {line.get_gid() for line in ax.lines} >= {f"mean-{explorer.title(name)}" for name in names} | {"epoch"}
+    meshes = [ax.collections[0] for ax in figure.subfigs[1].axes if ax.get_ylabel() == "from code"]
+    assert len(meshes) == len(names) and len({(mesh.norm.vmin, mesh.norm.vmax) for mesh in meshes}) == 1
+
+
+def test_an_own_run_is_drawn_with_its_transitions(project):
+    explorer = runs("done", recorded=None)
+    with use_style():
+        figure = explorer.figure(explorer.state)
+    assert len(figure.subfigs) == 2 and "epoch 2" in figure.subfigs[1].axes[0].get_title()
+
+
+def test_export_records_what_is_seen(recording, tmp_path, monkeypatch):
+    explorer = runs()
+    for user in ("paths", "figures"):
+        monkeypatch.setattr(f"aoqlab.{user}.figures_dir", lambda: tmp_path)
+    written = explorer.answer_export(explorer.state, "seen")["json"]
+    record = json.loads(written)
+    assert record["parameters"]["runs"] == [LSQ, AOQ] and record["parameters"]["epoch"] == 30
+    assert record["seeds"] == [0, 0] and len(record["data"]) == len(explorer.offered[LSQ].files) >= 4
+    assert [row["layer"] for row in record["parameters"]["table"]] == [explorer.state["layer"]] * 2
+
+
+def test_a_weight_oscillates_from_where_the_tracker_says(recording):
+    assert inspect.signature(OscillationTracker).parameters["oscillating_above"].default == OSCILLATING_ABOVE
+
+
+def test_the_state_is_that_of_the_exported_page(recording):
+    explorer = runs()
+    explorer.set(epoch=3, layer="layer1.0.conv1")
+    assert '"epoch": 3' in explorer.static_html() and '"layer": "layer1.0.conv1"' in explorer.static_html()

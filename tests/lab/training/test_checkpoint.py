@@ -1,0 +1,128 @@
+import os
+
+import pytest
+import torch
+from torch import nn
+
+from aoqlab.lab.shared.files import NotWrittenError
+from aoqlab.lab.training import checkpoint as checkpoints
+from aoqlab.lab.training.checkpoint import MODEL, STATE, Checkpoint, CheckpointError, CheckpointWarning
+
+
+def one(step=1, digest="d", value=0.0):
+    model = {"model.weight": torch.full((2, 3), value), "model.bias": torch.arange(2)}
+    return Checkpoint(
+        step, model, {"sums": torch.ones(3, dtype=torch.float64)}, {"digest": digest, "metrics": [{"a": 0.1}]}
+    )
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
+
+
+def test_it_comes_back_as_it_was(tmp_path):
+    checkpoints.save(tmp_path, one(7, value=0.1))
+    back = checkpoints.load_newest(tmp_path, "d")
+    assert back.step == 7
+    assert same(back.model, one(value=0.1).model) and same(back.state, one().state)
+    assert back.meta["metrics"] == [{"a": 0.1}]
+
+
+def test_the_newest_and_the_one_before_are_kept(tmp_path):
+    for step in (9, 10, 100, 1000):
+        checkpoints.save(tmp_path, one(step))
+    assert [p.name for p in checkpoints.saved(tmp_path)] == ["checkpoint-00001000", "checkpoint-00000100"]
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_the_same_step_can_be_saved_again(tmp_path):
+    checkpoints.save(tmp_path, one(5, value=1.0))
+    checkpoints.save(tmp_path, one(5, value=2.0))
+    assert float(checkpoints.load_newest(tmp_path, "d").model["model.weight"][0, 0]) == 2
+
+
+def test_without_any_there_is_none(tmp_path):
+    assert checkpoints.load_newest(tmp_path, "d") is None
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        *((file, damage) for file in (MODEL, STATE) for damage in ("truncate", "empty", "remove", "foreign")),
+        (MODEL, "garble"),
+    ],
+)
+def test_a_damaged_one_is_refused_by_name_and_the_one_before_is_used(tmp_path, file, damage):
+    checkpoints.save(tmp_path, one(1, value=1.0))
+    newest = checkpoints.save(tmp_path, one(2, value=2.0)) / file
+    content = newest.read_bytes()
+    if damage == "remove":
+        newest.unlink()
+    elif damage == "foreign":
+        from safetensors.torch import save_file
+
+        save_file({"x": torch.ones(2)}, newest)
+    else:
+        newest.write_bytes(
+            {"truncate": content[:-5], "empty": b"", "garble": content[:-1] + bytes([content[-1] ^ 1])}[damage]
+        )
+    with pytest.warns(CheckpointWarning, match=f"checkpoint-00000002.*{file}.*going on from checkpoint-00000001"):
+        back = checkpoints.load_newest(tmp_path, "d")
+    assert back.step == 1
+
+
+def test_one_of_other_settings_is_refused(tmp_path):
+    checkpoints.save(tmp_path, one(1, digest="other"))
+    with pytest.raises(CheckpointError, match="other settings"):
+        checkpoints.load_newest(tmp_path, "d")
+
+
+def test_a_pickle_is_not_even_opened(tmp_path):
+    folder = checkpoints.save(tmp_path, one(1))
+
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "executed"),)
+
+    torch.save(Trap(), folder / checkpoints.MODEL)
+    with pytest.raises(CheckpointError, match=checkpoints.MODEL):
+        checkpoints.load_newest(tmp_path, "d")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch):
+    checkpoints.save(tmp_path, one(1))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", lambda *a, **k: full())
+    with pytest.raises(NotWrittenError, match="No space left"):
+        checkpoints.save(tmp_path, one(2))
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-00000001"]
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_an_optimizer_goes_on_bit_for_bit(fused):
+    def fresh():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(12, 2)).to(memory_format=torch.channels_last)
+        names = {p: n for n, p in net.named_parameters()}
+        return net, names, torch.optim.Adam(net.parameters(), lr=0.1, fused=fused)
+
+    def step(net, optimizer, seed):
+        x = torch.randn(2, 2, 4, 4, generator=torch.Generator().manual_seed(seed))
+        optimizer.zero_grad()
+        net(x).square().sum().backward()
+        optimizer.step()
+
+    net, names, optimizer = fresh()
+    step(net, optimizer, 1)
+    saved = {k: v.clone() for k, v in checkpoints.optimizer_state(optimizer, names).items()}
+    weights = {k: v.clone() for k, v in net.state_dict().items()}
+    step(net, optimizer, 2)
+    again, names, other = fresh()
+    again.load_state_dict(weights)
+    checkpoints.restore_optimizer(other, names, saved)
+    step(again, other, 2)
+    assert same(net.state_dict(), again.state_dict())
