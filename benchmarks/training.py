@@ -107,7 +107,8 @@ print(peak())
 
 def memory(method: str, bits: int) -> float:
     """Peak resident memory in MiB of a process that makes a few training steps; median of five, for the C library
-    splits its memory otherwise each time."""
+    splits its memory otherwise each time.
+    """
     command = [sys.executable, "-c", MEMORY, method, str(bits)]
     return statistics.median(
         float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(5)

@@ -86,7 +86,8 @@ def resampled_t(values: np.ndarray, *, distinct: int = 2) -> np.ndarray:
 
 def verdict_of(low: float, high: float, direction: int) -> Verdict:
     """*reproduced* if the interval lies on the claimed side of zero (direction +1 or -1), *not reproduced* if on the
-    other, *undecided* if it holds zero."""
+    other, *undecided* if it holds zero.
+    """
     if direction not in (-1, 1):
         raise ValueError(f"direction must be +1 or -1, got {direction}")
     low, high = (low, high) if direction == 1 else (-high, -low)

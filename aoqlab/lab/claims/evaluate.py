@@ -81,7 +81,8 @@ def evaluate(
 
 def settle_all(verdicts: pd.DataFrame) -> pd.DataFrame:
     """With ``p_holm``, ``verdict``, ``reason`` and ``family_size``: all claims on the toy data of one budget are one
-    family, and all on its networks another."""
+    family, and all on its networks another.
+    """
     at = verdicts["budget"] + " " + verdicts["kind"]
     alone = verdicts.assign(verdict=verdicts["verdict_alone"], reason=verdicts["reason_alone"], family=at)
     return settle(alone).assign(family=verdicts["family"], family_size=at.map(at.value_counts()))

@@ -190,7 +190,8 @@ def _effect(row: dict) -> str:
 
 def _seeds(row: dict) -> str:
     """How many seeds would settle a row, as far as the table can tell: none is known for what only a correction holds
-    back."""
+    back.
+    """
     needed = row["seeds_needed"]
     if pd.isna(needed):
         return f"more than {row['n']} seeds"

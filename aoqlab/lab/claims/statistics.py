@@ -247,7 +247,8 @@ def simulate(
     n_seeds: int, effect: float, sd: float, repetitions: int, distribution: Distribution, *, seed: int = 0
 ) -> dict[str, float]:
     """Shares of verdicts of :func:`compare` over experiments whose true mean difference is ``effect``, claimed to be
-    positive, with standard deviation ``sd``. Equal seeds draw equal noise, whatever the effect."""
+    positive, with standard deviation ``sd``. Equal seeds draw equal noise, whatever the effect.
+    """
     noise = DRAWS[distribution](np.random.default_rng(seed), (repetitions, n_seeds))
     verdicts = [compare(effect + sd * row, direction=1).verdict for row in noise]
     names: tuple[Verdict, ...] = ("reproduced", "not reproduced", "undecided")
@@ -256,7 +257,8 @@ def simulate(
 
 def family_errors(n_seeds: int, claims: int, repetitions: int, distribution: Distribution, *, seed: int = 0) -> float:
     """Share of simulated experiments in which any of ``claims`` independent claims, all without an effect, keeps a
-    verdict after :func:`settle`."""
+    verdict after :func:`settle`.
+    """
     noise = DRAWS[distribution](np.random.default_rng(seed), (repetitions * claims, n_seeds))
     p = stats.ttest_1samp(noise, 0, axis=1).pvalue
     # Holm's verdicts do not depend on p of 0.05 and more, and the bootstrap's can only be larger still.
@@ -283,7 +285,7 @@ def power_table(
 
 
 def _one_sided(c: Comparison) -> tuple[float, float]:
-    """p of the effect being on the claimed side, and on the other."""
+    """P of the effect being on the claimed side, and on the other."""
     half = c.p / 2
     on_claimed_side = (c.effect - c.mark) * c.direction >= 0
     return (half, 1 - half) if on_claimed_side else (1 - half, half)

@@ -99,7 +99,8 @@ def findings(runs: pd.DataFrame, problem: str, history: pd.DataFrame | None = No
 
 def _stages(history: pd.DataFrame, problem: str) -> list[Finding]:
     """Published settings: what LSQ and AOQ explore once the intervals have stopped shrinking, and whether dampening
-    calms."""
+    calms.
+    """
     at = history[history["lr"] == PUBLISHED_LR]
     aoq = at[(at["method"] == "aoq") & (at["shrink_min"] == PUBLISHED_SHRINK)]
     lsq = at[(at["method"] == "lsq") & at["step_init"].isna()]

@@ -67,7 +67,7 @@ class LandscapeProblem:
         return self.spacing * np.arange(-self.reach, self.reach + 1)
 
     def value(self, points: Array) -> Array:
-        """f at ``points`` (..., 2); shape (...)."""
+        """F at ``points`` (..., 2); shape (...)."""
         values = 0.5 * self.bowl * _square(points)
         for well in (self.shallow, self.deep):
             values = values - well.depth * np.exp(_square(points - np.array(well.center)) / (-2 * well.width**2))
@@ -83,7 +83,7 @@ class LandscapeProblem:
         return gradients
 
     def surface(self, n: int = 121, *, margin: float = 0.25) -> tuple[Array, Array, Array]:
-        """f on a fine mesh, for pictures: values (n, n) with a row per w2, and the axes w1 and w2 (n,)."""
+        """F on a fine mesh, for pictures: values (n, n) with a row per w2, and the axes w1 and w2 (n,)."""
         axis = np.linspace(-self.extent - margin, self.extent + margin, n)
         return self.value(np.stack(np.meshgrid(axis, axis), -1)), axis, axis
 
