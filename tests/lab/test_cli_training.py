@@ -328,6 +328,7 @@ def test_the_table_of_runs_is_aligned():
     )
     assert cli_texts.runs_text(table).splitlines() == [
         "run            method      bits  seed  epochs  accuracy  finished",
-        "a              fp32        -     0     40/40   98.77%    yes",
-        "a-longer-name  lsq+dampen  3     12    0/250   -         no",
+        "-------------  ----------  ----  ----  ------  --------  --------",
+        "a              fp32           -     0  40/40     98.77%  yes",
+        "a-longer-name  lsq+dampen     3    12  0/250          -  no",
     ]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from .. import methods
+from ..shared.tables import as_text
 from ..training import Result
 
 UNBROKEN = "\N{NO-BREAK SPACE}"
@@ -38,19 +39,13 @@ def summary(result: Result) -> str:
 
 
 def runs_text(table: pd.DataFrame) -> str:
-    """What :func:`aoqlab.lab.training.stored.overview` gives, as lines of text."""
-    shown = {
-        "run": table["run"],
-        "method": table["method"],
-        "bits": table["bits"].map(lambda bits: "-" if pd.isna(bits) else str(bits)),
-        "seed": table["seed"].map(str),
-        "epochs": table["epochs_done"].map(str) + "/" + table["epochs"].map(str),
-        "accuracy": table["accuracy"].map(lambda share: "-" if pd.isna(share) else f"{share:.2%}"),
-        "finished": table["finished"].map({True: "yes", False: "no"}),
-    }
-    columns = [[title, *values] for title, values in shown.items()]
-    padded = [[word.ljust(max(map(len, column))) for word in column] for column in columns]
-    return "\n".join("  ".join(row).rstrip() for row in zip(*padded, strict=True))
+    """Return what :func:`aoqlab.lab.training.stored.overview` gives as a table of text."""
+    shown = table[["run", "method", "bits", "seed"]].assign(
+        epochs=table["epochs_done"].map(str) + "/" + table["epochs"].map(str),
+        accuracy=table["accuracy"],
+        finished=table["finished"].map({True: "yes", False: "no"}),
+    )
+    return as_text(shown, formats={"accuracy": "{:.2%}", "bits": "{:.0f}"})
 
 
 def help_text() -> str:

@@ -13,21 +13,19 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
+from ..shared.tables import as_text
 from .config import TrainConfig
 from .engine import Trainer
 
 
 def audit_text(layers: pd.DataFrame) -> str:
-    """The audit of layers in 80 columns: layer, shape, bits of weights and activations, and how or why not."""
-    rows: list[tuple[str, ...]] = [("layer", "shape", "W", "A", "how")]
-    for row in layers.itertuples():
-        bits = [f"{b:.0f}" if pd.notna(b) else "-" for b in (row.weight_bits, row.activation_bits)]
-        how = row.why_skipped or ", ".join(
-            filter(None, (row.weight_method, row.activation_method, row.activation_rule))
-        )
-        rows.append((str(row.layer), str(row.shape), *bits, how))
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    return "\n".join("  ".join([*(row[i].ljust(widths[i]) for i in range(4)), row[4]]).rstrip() for row in rows)
+    """Return the audit of layers as text: layer, shape, bits of weights and activations, and how or why not."""
+    how = [
+        row.why_skipped or ", ".join(filter(None, (row.weight_method, row.activation_method, row.activation_rule)))
+        for row in layers.itertuples()
+    ]
+    shown = layers[["layer", "shape"]].assign(W=layers["weight_bits"], A=layers["activation_bits"], how=how)
+    return as_text(shown, formats={"W": "{:.0f}", "A": "{:.0f}"})
 
 
 @contextmanager

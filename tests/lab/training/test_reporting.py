@@ -18,6 +18,7 @@ def test_the_audit_lines_layers_up_and_says_why_one_is_left_out():
     layers = quantized_layers(quantized(model, TrainConfig(arch="digits_cnn"), methods.get("aoq"), data))
     assert audit_text(layers).splitlines() == [
         "layer  shape      W  A  how",
+        "-----  ---------  -  -  ------------------",
         "conv1  16x1x3x3   -  -  first convolution",
         "conv2  32x16x3x3  2  2  AOQ, LTQ, unsigned",
         "conv3  64x32x3x3  2  2  AOQ, LTQ, unsigned",
