@@ -58,9 +58,9 @@ MEASURES = {
     "oscillating at the end, %": ("oscillating_share", 100, 2),
     "explored volume": ("explored_volume", 1, 3),
 }
-"""Columns of the README's tables: name → column of the runs, factor, decimals."""
+"""Columns of the tables in docs/training.md: name → column of the runs, factor, decimals."""
 PART = "recorded"
-"""Of the README, see :mod:`aoqlab.lab.shared.documents`."""
+"""Of docs/training.md, see :mod:`aoqlab.lab.shared.documents`."""
 
 PLANS = {
     "digits": Plan(
@@ -86,7 +86,7 @@ PLANS = {
 
 
 def record(plan: str, data: str | None = None, jobs: int = 1) -> Path:
-    """Make the runs of a plan (or go on with them), keep their tables in ``data/recorded/<plan>/``, tell the README.
+    """Make the runs of a plan, keep their tables in ``data/recorded/<plan>/`` and tell docs/training.md.
 
     Every run is a folder in ``data/runs/``, so that an interrupted recording goes on where it was. ``jobs`` runs are
     made at a time, each with one thread when there are several. Raises ``ValueError`` for an unknown plan and where the
@@ -110,14 +110,14 @@ def record(plan: str, data: str | None = None, jobs: int = 1) -> Path:
     for _ in tqdm(made, total=len(ordered), desc=plan, unit="run"):
         pass
     folder = runs.record(plan, [_result(c) for c in configs], chosen.note)
-    readme = paths.project_root() / "README.md"
-    if readme.is_file() and documents.marks(PART)[0] in readme.read_text(encoding="utf-8"):
-        documents.update(readme, PART, readme_text())
+    page = paths.project_root() / "docs" / "training.md"
+    if page.is_file() and documents.marks(PART)[0] in page.read_text(encoding="utf-8"):
+        documents.update(page, PART, readme_text())
     return folder
 
 
 def readme_text() -> str:
-    """What the README says of all recordings: settings, a row per method, AOQ against LSQ; Markdown."""
+    """What docs/training.md says of all recordings: settings, a row per method, AOQ against LSQ; Markdown."""
     return "\n\n".join(_described(name) for name in runs.recorded_names())
 
 

@@ -1,53 +1,122 @@
+"""README and docs/: every example runs as written, every command is one, every link leads somewhere."""
+
+import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from aoqlab.lab import methods, recording
-from aoqlab.lab.claims import load, report
+from aoqlab.lab.claims import load, overview, report
+from aoqlab.lab.cli import commands, training
 from aoqlab.lab.shared import documents
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = ROOT / "data" / "results"
+README = ROOT / "README.md"
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = {path.relative_to(ROOT).as_posix(): path for path in [README, *DOCS, ROOT / "CONTRIBUTING.md"]}
+TEXTS = {name: path.read_text(encoding="utf-8") for name, path in PAGES.items()}
 
 
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.S)
+def blocks(text, language=""):
+    """Return the blocks of code in a Markdown text that are in this language."""
+    return [block for found, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M) if found == language]
 
 
-@pytest.mark.parametrize(("number", "shown"), [(0, "why_skipped"), (1, "explored_volume")])
-def test_the_examples_in_python_run_and_report(number, shown, capsys):
-    assert len(EXAMPLES) == 2
-    code = EXAMPLES[number].replace("range(1000)", "range(30)").replace("step / 1000", "step / 30")
-    exec(compile(code, "README.md", "exec"), {})
-    assert shown in capsys.readouterr().out
+def commands_of(text):
+    """Return what follows ``bash run.sh`` in a text: in lines of its blocks, and between backquotes."""
+    lines = [line.partition("#")[0] for block in blocks(text) for line in block.splitlines()]
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)
+    calls = [line for line in lines if line.startswith("bash run.sh")] + re.findall(r"`(bash run\.sh[^`]*)`", prose)
+    return [" ".join(call.removeprefix("bash run.sh").split()) for call in calls]
+
+
+EXAMPLES = [
+    pytest.param(code, id=f"{name}-{number}")
+    for name, text in TEXTS.items()
+    for number, code in enumerate(blocks(text, "python"), 1)
+]
+CALLS = sorted({(name, call) for name, text in TEXTS.items() for call in commands_of(text)})
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_an_example_runs_as_written(code, capsys):
+    exec(compile(code, "example", "exec"), {"display": print})
+    assert capsys.readouterr().out.strip() or "print" not in code
+
+
+def test_readme_shows_the_tracker_surgery_and_every_explorer():
+    shown = blocks(TEXTS["README.md"], "python")
+    explored = [f"explorers.{name}(" for name in ("intervals", "toy", "landscape", "runs")]
+    for call in ("tracker.update(", "quantized_layers(", "fold(", ".codes()", *explored):
+        assert call in "\n".join(shown)
+    assert all(len([line for line in example.splitlines() if line and "import" not in line]) <= 12 for example in shown)
+
+
+@pytest.mark.parametrize(("name", "call"), CALLS)
+def test_a_command_is_one_that_the_parser_reads(name, call):
+    words = shlex.split(call)
+    if not words or words == ["--help"] or words[0] == "ARCH":
+        return
+    if words[0] == "train":
+        assert words[1:] in (["--help"], [])
+    elif words[0] in commands.PASS_ON:
+        assert words[0] != "bench" or (ROOT / "benchmarks" / f"{[*words, 'toy'][1]}.py").is_file()
+    elif words[0] in commands.COMMANDS:
+        commands._parser().parse_args(words)
+    else:
+        training.parse([word for word in words if word != "[options]"])
+
+
+@pytest.mark.parametrize("name", commands.COMMANDS)
+def test_every_command_is_told(name):
+    assert any(call.split()[:1] == [name] for _, call in CALLS)
 
 
 @pytest.mark.parametrize("name", methods.names())
 def test_every_method_is_in_its_table(name):
-    assert re.search(rf"^\| .*`{re.escape(name)}`.* \|", README, re.M)
+    assert re.search(rf"^\| `{re.escape(name)}` \|", TEXTS["docs/methods.md"], re.M)
 
 
-def test_every_link_and_picture_is_there():
-    targets = re.findall(r"\]\(([^)#:]+)\)", README)
-    assert targets
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_and_picture_is_there(name):
+    targets = re.findall(r"\]\(([^)#:]+)\)", TEXTS[name])
+    assert [target for target in targets if not (PAGES[name].parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("folder", ["notebooks", "aoqlab", "data", "figures", "benchmarks", "tests"])
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_readme_leads_to_every_page(path):
+    assert f"](docs/{path.name})" in TEXTS["README.md"]
+
+
+@pytest.mark.parametrize("folder", ["notebooks", "aoqlab", "docs", "data", "figures", "benchmarks", "tests"])
 def test_the_map_names_the_folder(folder):
-    assert f"`{folder}/`" in README
+    assert f"`{folder}/`" in TEXTS["README.md"]
     assert (ROOT / folder).is_dir()
 
 
+def test_readme_is_short():
+    assert len(TEXTS["README.md"].splitlines()) <= 130
+
+
 def test_the_verdicts_are_those_of_the_stored_results():
-    differs = report.readme_differs(load(ROOT / "data" / "results"), ROOT / "README.md")
-    assert not differs, "README.md and data/results/claims.parquet disagree; run: bash run.sh reproduce --readme"
+    differs = report.readme_differs(load(RESULTS), PAGES["docs/claims.md"])
+    assert not differs, "docs/claims.md and data/results/claims.parquet disagree; run: bash run.sh reproduce --readme"
+
+
+def test_the_picture_shows_the_stored_verdicts():
+    record = json.loads((ROOT / "figures" / f"{overview.NAME}.json").read_text(encoding="utf-8"))
+    again = "figures/verdicts.png and data/results/claims.parquet disagree; run: bash run.sh reproduce --readme"
+    assert record["parameters"]["verdicts"] == overview.words(load(RESULTS)), again
 
 
 def test_the_recorded_runs_are_told_as_they_are_stored():
-    differs = documents.differs(ROOT / "README.md", recording.PART, recording.readme_text())
-    assert not differs, "README.md and data/recorded/ disagree; run: bash run.sh record PLAN"
+    differs = documents.differs(PAGES["docs/training.md"], recording.PART, recording.readme_text())
+    assert not differs, "docs/training.md and data/recorded/ disagree; run: bash run.sh record PLAN"
 
 
-def test_nothing_is_left_to_fill_in():
-    assert "@@" not in README
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_left_to_fill_in(name):
+    assert "@@" not in TEXTS[name]

@@ -1,4 +1,4 @@
-"""What was found, for readers: tables and sentences made from the stored results, README and one page of HTML."""
+"""What was found, for readers: tables and sentences made from the stored results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .statistics import MOST_SEEDS
 EDGE = "‡"
 """After a verdict for which a best setting lies at the end of the range tried."""
 PART = "claims"
-"""Of the README, see :mod:`aoqlab.lab.shared.documents`."""
+"""Of docs/claims.md, see :mod:`aoqlab.lab.shared.documents`."""
 
 
 def protocol(claim: Claim) -> str:
@@ -156,7 +156,7 @@ def table_text(results: Results) -> str:
 
 
 def readme_text(results: Results) -> str:
-    """What the README says between its two marks: as :func:`table_text`, with :func:`grid_table`."""
+    """What docs/claims.md says between its two marks: as :func:`table_text`, with :func:`grid_table`."""
     return _framed(results, grid_table(results.claims))
 
 

@@ -34,22 +34,27 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--jobs", type=int, metavar="N", help="runs at a time (default: one per core)")
     command.add_argument("--list", action="store_true", help="say what the claims are and what decides each, and end")
-    command.add_argument("--readme", action="store_true", help="only write the stored verdicts into README.md, and end")
+    command.add_argument(
+        "--readme",
+        action="store_true",
+        help="only write the stored verdicts into docs/claims.md and their picture into figures/",
+    )
     command.add_argument("--no-report", action="store_true", help="leave out data/results/report.html")
 
 
 def reproduce(options: argparse.Namespace) -> int:
     """Run, print the verdicts, write the report; the exit status."""
     from .. import claims
-    from ..claims import report, report_page
+    from ..claims import overview, report, report_page
 
     try:
         if options.list:
             print(listing())
             return 0
         if options.readme:
-            changed = report.update_readme(claims.load(), paths.project_root() / "README.md")
-            print(f"{changed}: its table of verdicts is that of data/results/claims.parquet")
+            stored = claims.load()
+            print(report.update_readme(stored, paths.project_root() / "docs" / "claims.md"))
+            print(overview.save_overview(stored))
             return 0
         print(f"aoqlab: does the paper hold? Budget {options.budget}; an interrupted call goes on where it was.")
         results = claims.reproduce(
