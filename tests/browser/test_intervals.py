@@ -1,16 +1,14 @@
 """The interval explorer under a person's hand: rules between its controls, stages, extremes, its numbers."""
 
-import sys
-
 import pytest
 import torch
 
 from aoqlab import AOQ, quantize
 from aoqlab.lab import models
 from aoqlab.lab.explorers import intervals
+from aoqlab.lab.explorers.interval_explorer import explorer as explorer_module
 from aoqlab.surgery import weight_sites
 
-MODULE = sys.modules["aoqlab.lab.explorers.intervals"]  # the function has the same name
 SLIDERS = ("bits", "th", "le", "alpha", "near", "move", "moment")
 
 
@@ -138,7 +136,7 @@ def test_the_numbers_without_a_kernel_are_those_of_the_package(still, page):
 
 
 def test_a_page_without_a_layer_says_so_and_goes_back(still, page, monkeypatch):
-    monkeypatch.setattr(MODULE, "STATIC", 1)
+    monkeypatch.setattr(explorer_module, "STATIC", 1)
     explorer = intervals({"a.weight": randn((10, 100)), "b.weight": randn((20, 100))}, layer="a")
     hand = still(explorer)
     before = hand.pictures()

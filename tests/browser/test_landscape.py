@@ -2,7 +2,7 @@
 
 import pytest
 
-from aoqlab.lab.explorers.landscape import landscape
+from aoqlab.lab.explorers import landscape
 
 
 @pytest.fixture

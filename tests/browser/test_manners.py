@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aoqlab.lab.explorers import intervals, toy
-from aoqlab.lab.explorers.pages import portable, source_of
+from aoqlab.lab.explorers.base.pages import portable, source_of
 from aoqlab.lab.toy.regression import RegressionProblem
 
 from .harness import Hand
@@ -53,7 +53,7 @@ def backed(page, tmp_path):
         given = {name: portable(getattr(explorer, name)) for name in names}
         inline = json.dumps(given).replace("<", "\\u003c")
         page.expose_function("kernel", kernel)
-        (tmp_path / "page.html").write_text(PAGE % (source_of(explorer.scripts), inline))
+        (tmp_path / "page.html").write_text(PAGE % (source_of(explorer.script_files()), inline))
         page.goto((tmp_path / "page.html").as_uri())
         hand = Hand(page, page.locator(".aoq"))
         hand.root.locator(".readouts b, .say:not(:empty)").first.wait_for()

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from aoqlab.lab.explorers.runs import runs
+from aoqlab.lab.explorers import runs
 from aoqlab.lab.training import stored as stored
 
 RECORDED = stored.recorded_dir()

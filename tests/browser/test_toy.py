@@ -2,7 +2,7 @@
 
 import pytest
 
-from aoqlab.lab.explorers.toy import toy
+from aoqlab.lab.explorers import toy
 from aoqlab.lab.shared.paths import results_dir
 from aoqlab.lab.study.samples import read_samples
 from aoqlab.lab.toy.regression import RegressionProblem

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aoqlab.lab.explorers.pages import portable, source_of
+from aoqlab.lab.explorers import Intervals
+from aoqlab.lab.explorers.base.pages import portable, source_of
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +18,7 @@ def javascript():
     if playwright is None:
         pytest.skip("playwright is not installed")
     node = Path(playwright.origin).parent / "driver" / "node"
-    source = "globalThis.document = globalThis.matchMedia = undefined;\n" + source_of(("summary.js",))
+    source = "globalThis.document = globalThis.matchMedia = undefined;\n" + source_of(Intervals.script_files()[:1])
     loop = """
     import { createInterface } from "node:readline";
     for await (const line of createInterface({ input: process.stdin })) {

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from traitlets import TraitError
 
 from aoqlab.lab.explorers import Check, Explorer, Menu, Slider, export_html
-from aoqlab.lab.explorers.base import packed, without_widgets
+from aoqlab.lab.explorers.base import packed
+from aoqlab.lab.explorers.base.pages import without_widgets
 
 
 class Waves(Explorer):

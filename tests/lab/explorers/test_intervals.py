@@ -2,7 +2,6 @@
 
 import copy
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -13,12 +12,11 @@ from torch import nn
 from aoqlab import AOQ, LSQ, StatsQ, ThreeStage, quantize
 from aoqlab.lab import methods, models
 from aoqlab.lab.explorers import intervals
-from aoqlab.lab.explorers.interval_terms import GRIDS, PULL, RATIOS, moments_of, starts_of
-from aoqlab.lab.explorers.summary import summarise
+from aoqlab.lab.explorers.interval_explorer import explorer as explorer_module
+from aoqlab.lab.explorers.interval_explorer.choices import GRIDS, PULL, RATIOS, moments_of, starts_of
+from aoqlab.lab.explorers.interval_explorer.weight_summary import summarise
 from aoqlab.quantizers.probes import quantization_error
 from aoqlab.surgery import weight_sites
-
-MODULE = sys.modules["aoqlab.lab.explorers.intervals"]  # the function has the same name
 
 
 def randn(n, seed=0, scale=0.05):
@@ -365,7 +363,7 @@ def asked(explorer):
 
 @pytest.mark.parametrize("moment", [0, 40, 101])
 def test_exact_numbers_that_are_counted_a_part_at_a_time_are_the_same(monkeypatch, moment):
-    monkeypatch.setattr(MODULE, "WHILE", 0.0)
+    monkeypatch.setattr(explorer_module, "WHILE", 0.0)
     explorer = intervals(randn(900_000))
     explorer.state = explorer.state | {"moment": moment}
     *parts, last = asked(explorer)
@@ -376,7 +374,7 @@ def test_exact_numbers_that_are_counted_a_part_at_a_time_are_the_same(monkeypatc
 
 
 def test_a_question_about_another_state_does_not_wait_for_the_first(monkeypatch):
-    monkeypatch.setattr(MODULE, "WHILE", 0.0)
+    monkeypatch.setattr(explorer_module, "WHILE", 0.0)
     explorer = intervals(randn(900_000))
     first = explorer.answer_exact(explorer.state)
     explorer.set(bits=5)
@@ -424,9 +422,9 @@ def test_a_page_carries_layers_until_it_is_full(monkeypatch):
     explorer = intervals(source, layer="layer2")
     assert list(explorer.static_data()["summaries"]) == ["layer2", "layer0", "layer1", "layer3"]
     one = sum(len(v) for v in explorer._message("layer2").values() if isinstance(v, bytes))
-    monkeypatch.setattr(MODULE, "STATIC", int(2.5 * one))
+    monkeypatch.setattr(explorer_module, "STATIC", int(2.5 * one))
     assert list(explorer.static_data()["summaries"]) == ["layer2", "layer0"]
-    monkeypatch.setattr(MODULE, "STATIC", 1)
+    monkeypatch.setattr(explorer_module, "STATIC", 1)
     assert list(explorer.static_data()["summaries"]) == ["layer2"]
 
 

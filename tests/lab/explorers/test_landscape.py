@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from aoqlab import ThreeStage
-from aoqlab.lab.explorers import pages
-from aoqlab.lab.explorers.landscape import LEARNING_RATES, METHODS, SHRINKS, landscape
+from aoqlab.lab.explorers.base import pages
+from aoqlab.lab.explorers.landscape_explorer.explorer import LEARNING_RATES, METHODS, SHRINKS, Landscape, landscape
 from aoqlab.lab.plots.saving import load_figure_info
 from aoqlab.lab.toy.landscape import LandscapeProblem, run_landscape
 
@@ -37,7 +37,9 @@ def in_the_browser(explorer, cases):
     if playwright is None:
         pytest.skip("playwright, which brings a JavaScript engine, is not installed")
     node = Path(playwright.origin).parent / "driver" / "node"
-    source = "globalThis.document = globalThis.matchMedia = undefined;\n" + pages.source_of(("walks.js",))
+    source = "globalThis.document = globalThis.matchMedia = undefined;\n" + pages.source_of(
+        Landscape.script_files()[:1]
+    )
     given = {"data": pages.portable(dict(explorer.data)), "cases": cases}
     reading = 'import { readFileSync } from "node:fs";\nconst given = JSON.parse(readFileSync(0, "utf8"));\n'
     command = [str(node), "--input-type=module", "-e", reading + source + WALKS]

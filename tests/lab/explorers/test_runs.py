@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from aoqlab.lab.explorers.courses import OSCILLATING_ABOVE, WHOLE, course_of, sources
-from aoqlab.lab.explorers.runs import NONE, runs
+from aoqlab.lab.explorers.run_explorer.courses import OSCILLATING_ABOVE, WHOLE, course_of, sources
+from aoqlab.lab.explorers.run_explorer.explorer import NONE, runs
 from aoqlab.lab.plots import use_style
 from aoqlab.lab.training import TrainConfig, train
 from aoqlab.lab.training import stored as stored

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aoqlab import AOQ, LSQ
-from aoqlab.lab.explorers import intervals, summary
-from aoqlab.lab.explorers.summary import NoWeights, summarise
+from aoqlab.lab.explorers import intervals
+from aoqlab.lab.explorers.interval_explorer import weight_summary
+from aoqlab.lab.explorers.interval_explorer.weight_summary import NoWeights, summarise
 from aoqlab.quantizers.probes import quantization_error, share_near
 
 READ = """
@@ -151,7 +152,7 @@ def test_weights_that_are_not_finite_are_left_out_and_counted(bad):
 def test_memory_is_bounded_by_chunks(monkeypatch):
     weights = torch.randn(200_000, generator=torch.Generator().manual_seed(1))
     whole = summarise(weights)
-    monkeypatch.setattr(summary, "CHUNK", 1000)
+    monkeypatch.setattr(weight_summary, "CHUNK", 1000)
     parts = summarise(weights)
     assert np.array_equal(whole.values, parts.values) and np.array_equal(whole.bins, parts.bins)
     assert parts.sigma == pytest.approx(whole.sigma, rel=1e-12)

@@ -1,6 +1,5 @@
 """What the toy explorer shows against the stored tables, its live runs against the study's own code, and its export."""
 
-import importlib
 import json
 
 import numpy as np
@@ -8,7 +7,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from aoqlab.lab.explorers.toy import MEASURES, METHODS, toy
+from aoqlab.lab.explorers.toy_explorer import explorer as explorer_module
+from aoqlab.lab.explorers.toy_explorer.explorer import MEASURES, METHODS, toy
 from aoqlab.lab.plots.saving import load_figure_info
 from aoqlab.lab.shared.paths import results_dir
 from aoqlab.lab.study.samples import EDGES, read_samples, thresholds_of
@@ -125,7 +125,7 @@ def test_followed_weights_have_the_codes_that_their_thresholds_say(explorer):
 
 def test_what_was_run_live_is_kept(explorer, monkeypatch):
     first = explorer.answer_live(explorer.state)
-    monkeypatch.setattr(importlib.import_module("aoqlab.lab.explorers.toy"), "run_ensemble", None)
+    monkeypatch.setattr(explorer_module, "run_ensemble", None)
     assert explorer.answer_live(explorer.state) == first
     assert explorer.data["ensemble"] == first
 

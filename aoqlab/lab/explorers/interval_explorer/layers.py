@@ -1,0 +1,149 @@
+"""The layers behind an explorer, wherever their weights are: a tensor, a network, a run, a checkpoint file."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ....quantizers import AOQ, LSQ, Freezing, Quantizer, StatsQ
+from ....surgery import weight_sites
+from ... import methods, models
+from ...models.checkpoints import read_weights
+from ...training import checkpoint as checkpoints
+from ...training.folder import CONFIG, MODEL, RunFolder
+
+_LATENT, _WEIGHT = ".parametrizations.weight.original", ".weight"
+_QUANTIZER = ".parametrizations.weight.0.quantizer."
+
+Weights = Tensor | np.ndarray | nn.Module | Mapping[str, Tensor] | str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Where training left a layer's quantizer: intervals in units of the weights, means over channels."""
+
+    kinds: tuple[str, ...]
+    """"aoq-mid-rise", "aoq-mid-tread", "lsq", "statsq": the quantizer, or those it may be where a file says no more."""
+    bits: int | None
+    """``None`` where the file does not say."""
+    threshold_interval: float
+    level_interval: float
+    shrink: float
+    per_channel: bool
+
+    def fits(self, kind: str, bits: int) -> bool:
+        """Whether these intervals may be those of such a quantizer."""
+        return kind in self.kinds and self.bits in (None, bits)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Weights, which nobody else changes, and the quantizer that was trained with them.
+
+    ``None`` where there was none, or where its intervals are not finite.
+    """
+
+    weights: Tensor
+    learned: Learned | None = None
+
+
+def layers_of(source: Weights) -> tuple[str, dict[str, Layer]]:
+    """What to call the source, and its layers by name: every weight of two dimensions or more, latent where quantized.
+
+    A text is the name of a run, a run's folder, a checkpoint file or a network's name (its published weights), looked
+    for in this order. Weights in memory are copied, for training may go on. Raises ``FileNotFoundError`` or
+    ``ValueError`` with what is wrong, and ``TypeError``.
+    """
+    if isinstance(source, (Tensor, np.ndarray)):
+        tensor = torch.as_tensor(source)
+        return "weights", {"weights": Layer(_copied(tensor if tensor.is_floating_point() else tensor.float()))}
+    if isinstance(source, nn.Module):
+        known = {name: site.quantizer for name, site in weight_sites(source).items()}
+        return type(source).__name__, _layers(source.state_dict(), known, copy=True)
+    if isinstance(source, Mapping):
+        return "weights", _layers(source, {}, copy=True)
+    if isinstance(source, (str, os.PathLike)):
+        return _stored(os.fspath(source))
+    raise TypeError(f"intervals needs a tensor, an array, a network or the name of one, got {type(source).__name__}")
+
+
+def _stored(name: str) -> tuple[str, dict[str, Layer]]:
+    try:
+        folder = RunFolder.named(name)
+    except FileNotFoundError as error:
+        if Path(name).is_file():
+            return Path(name).stem, _layers(read_weights(name, finite=False), {})
+        if name in models.names():
+            sizes: dict[str, Any] = {"in_chans": 1, "image_size": 8} if name == "digits_cnn" else {}
+            return name, _layers(models.create(name, pretrained=True, **sizes).state_dict(), {})
+        raise FileNotFoundError(f"{name!r} is no run, no file and no network's name: {error}") from error
+    settings = (folder.read(CONFIG) or {}).get("settings", {})
+    newest = [folder.path / MODEL, *(path / checkpoints.MODEL for path in checkpoints.saved(folder.path))]
+    file = next((path for path in newest if path.is_file()), None)
+    if file is None:
+        raise FileNotFoundError(f"the run {name!r} has no weights yet: it writes them after its first epoch")
+    state = load_file(file)
+    prototype = _prototype(settings)
+    latent = [key.removesuffix(_LATENT) for key in state if key.endswith(_LATENT)]
+    return folder.path.name, _layers(state, dict.fromkeys(latent, prototype) if prototype else {})
+
+
+def _prototype(settings: Mapping[str, Any]) -> Quantizer | None:
+    """The quantizer that a run puts on weights; ``None`` where its settings are not those of this version."""
+    try:
+        method = methods.get(settings["method"], **settings.get("method_options", {}))
+        return method.weights(settings["bits"]) if method.weights else None
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _kinds(quantizer: Quantizer | None) -> tuple[str, ...]:
+    if isinstance(quantizer, AOQ):
+        return (f"aoq-{quantizer.grid.kind}",)
+    return ("lsq",) if isinstance(quantizer, LSQ) else ("statsq",) if isinstance(quantizer, StatsQ) else ()
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.detach().to("cpu", copy=True)
+
+
+def _layers(state: Mapping[str, Tensor], known: Mapping[str, Quantizer], copy: bool = False) -> dict[str, Layer]:
+    found = {}
+    for key, tensor in state.items():
+        suffix = _LATENT if key.endswith(_LATENT) else _WEIGHT
+        if tensor.ndim >= 2 and tensor.is_floating_point() and key.endswith(suffix):
+            name = key.removesuffix(suffix)
+            weights = _copied(tensor) if copy else tensor.detach()
+            found[name] = Layer(weights, _learned(state, name, known.get(name)))
+    if not found:
+        raise ValueError("there are no layers with weights of two dimensions or more")
+    return found
+
+
+def _learned(state: Mapping[str, Tensor], layer: str, quantizer: Quantizer | None) -> Learned | None:
+    """What the tensors of a layer's quantizer say; which one it is, its bits and coupling only the quantizer knows."""
+    own = {key.rpartition(".")[2]: value for key, value in state.items() if key.startswith(layer + _QUANTIZER)}
+    if "threshold_interval" in own:
+        threshold, level, shrink = own["threshold_interval"], own["level_interval"], float(own["shrink"])
+        candidates: tuple[str, ...] = ("aoq-mid-rise", "aoq-mid-tread")
+    elif "step" in own:
+        threshold, level, shrink, candidates = own["step"], own["step"], 1.0, ("lsq", "statsq")
+    else:
+        return None
+    inner = quantizer.inner if isinstance(quantizer, Freezing) else quantizer
+    if isinstance(inner, AOQ) and inner.coupled:
+        threshold = level
+    means = float(threshold.mean()), float(level.mean())
+    if not all(map(math.isfinite, (*means, shrink))):
+        return None
+    bits = quantizer.bits if quantizer else None
+    return Learned(_kinds(inner) or candidates, bits, *means, shrink, threshold.numel() > 1)

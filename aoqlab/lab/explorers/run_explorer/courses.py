@@ -1,0 +1,264 @@
+"""Trainings over time as the run explorer draws them: every layer at the end of every epoch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ...plots import method_label
+from ...shared import paths
+from ...training import stored as stored
+from ..base import packed
+
+WHOLE = "all layers"
+OSCILLATING_ABOVE = 0.005
+"""The frequency per step above which the tracker calls a weight oscillating; training keeps its default."""
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A quantized run that can be looked at: what it is, and the folder that its tables lie in."""
+
+    run: str
+    method: str
+    bits: int
+    seed: int
+    epochs: int
+    track_every: int
+    folder: Path
+    recorded: bool
+
+    @property
+    def title(self) -> str:
+        return f"{method_label(self.method)}, {self.bits} bits, seed {self.seed}"
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The rows of this run in ``history``, ``levels``, ``intervals``, ...; none where it is not kept."""
+        file = self.folder / f"{name}.parquet"
+        if not file.is_file():
+            return pd.DataFrame()
+        return pd.read_parquet(file, filters=[("run", "==", self.run)] if self.recorded else None)
+
+    @property
+    def files(self) -> list[Path]:
+        every = [self.folder / f"{name}.parquet" for name in _FILES]
+        return [file for file in every if file.is_file()]
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """How often weights went from a code to another, in every epoch of every layer (``WHOLE`` first).
+
+    A move counts in the epoch in which it was seen, its last step included; in epoch 0, the start, there are none.
+    Sparse, for at 8 bits hardly any of 65,536 pairs occurs: those of layer l and epoch e are ``bounds[l (E + 1) + e]``
+    to the next bound of ``places`` (``from n + to``) and ``counts``.
+    """
+
+    codes: int
+    epochs: int
+    bounds: NDArray[np.int64]
+    places: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+    def within(self, layer: int, epoch: int) -> NDArray[np.int64]:
+        """Counts (n, n): from, to."""
+        cell = layer * (self.epochs + 1) + epoch
+        own = slice(*self.bounds[cell : cell + 2])
+        counts = np.zeros(self.codes**2, np.int64)
+        counts[self.places[own]] = self.counts[own]
+        return counts.reshape(self.codes, self.codes)
+
+    def of_layer(self, layer: int) -> NDArray[np.int64]:
+        """All counts of a layer that are not 0, in any epoch."""
+        first, last = self.bounds[[layer * (self.epochs + 1), (layer + 1) * (self.epochs + 1)]]
+        return self.counts[first:last]
+
+    def message(self) -> dict[str, Any]:
+        """For the browser; the bounds in float64, as they may be too large for exact float32."""
+        return {"bounds": packed(self.bounds, "float64"), "places": packed(self.places), "counts": packed(self.counts)}
+
+
+@dataclass(frozen=True)
+class Course:
+    """A run at the end of epochs 0 (the start) to E; L layers, ``WHOLE`` first, and n levels.
+
+    What the tracker records lies at its last record of an epoch (``steps``, in optimizer steps): ``shares`` of weights
+    per level; ``oscillating``, the share with a frequency above the tracker's limit; ``rate``, crossings per weight and
+    optimizer step since the record of the epoch before; ``crossed``, crossings per weight so far. Codes were looked at
+    every ``every`` optimizer steps, and no crossing in between was seen. ``intervals``: step sizes. Unknown numbers are
+    NaN. ``transitions``: codes left and reached in every epoch, where a table keeps them.
+    """
+
+    layers: list[str]
+    weights: Floats  # (L,)
+    steps: NDArray[np.int64]  # (E + 1,)
+    shares: Floats  # (L, E + 1, n)
+    oscillating: Floats  # (L, E + 1)
+    rate: Floats  # (L, E + 1)
+    crossed: Floats  # (L, E + 1)
+    intervals: Floats  # (L, E + 1)
+    accuracy: Floats  # (E + 1,), share of test images
+    stages: list[tuple[int, int, str]]
+    transitions: Transitions | None
+    every: int = 1
+
+    @property
+    def epochs(self) -> int:
+        return len(self.steps) - 1
+
+    def message(self) -> dict[str, Any]:
+        """For the browser: arrays as bytes of float32, which is what the tables are recorded in."""
+        arrays = {
+            name: packed(getattr(self, name)) for name in ("shares", "oscillating", "rate", "crossed", "intervals")
+        }
+        known = {} if self.transitions is None else self.transitions.message()
+        return {
+            **arrays,
+            **known,
+            "accuracy": packed(self.accuracy),
+            "layers": self.layers,
+            "weights": self.weights.astype(int).tolist(),
+            "steps": self.steps.tolist(),
+            "stages": self.stages,
+            "every": self.every,
+        }
+
+
+def sources(recorded: str | None) -> tuple[dict[str, Source], list[str]]:
+    """Runs with codes to follow by key, a recording's first and the newest of ``data/runs/`` last; and those without.
+
+    The key is the run's name, "recording/name" where a run of one's own has the same. Raises ``FileNotFoundError``
+    for a recording that is not there.
+    """
+    found, without = {}, []
+    folder = paths.data_dir() / "runs"
+    own = stored.overview(folder)
+    if recorded is not None:
+        if recorded not in stored.recorded_names():
+            there = ", ".join(stored.recorded_names())
+            raise FileNotFoundError(
+                f"nothing was recorded under {recorded!r}; there are: {there or 'none yet'}; None shows own runs"
+            )
+        place, taken = stored.recorded_dir() / recorded, set(own["run"])
+        for row in pd.read_parquet(place / "runs.parquet").itertuples():
+            key = f"{recorded}/{row.run}" if row.run in taken else str(row.run)
+            if row.method == "fp32":
+                without.append(key)
+            else:
+                numbers = (int(row.bits), int(row.seed), int(row.epochs), int(row.track_every))
+                found[key] = Source(str(row.run), str(row.method), *numbers, place, True)
+    for row in own.itertuples():
+        if pd.isna(row.bits):
+            without.append(str(row.run))
+            continue
+        every = json.loads((folder / row.run / "config.json").read_text(encoding="utf-8"))["settings"].get(
+            "track_every", 1
+        )
+        numbers = (int(row.bits), int(row.seed), int(row.epochs), int(every))
+        found[str(row.run)] = Source(str(row.run), str(row.method), *numbers, folder / row.run, False)
+    return found, without
+
+
+def course_of(source: Source) -> Course:
+    """Read the tables of a run. Raises ``ValueError`` where its codes were not followed."""
+    history, metrics = source.table("history"), source.table("metrics")
+    if history.empty or metrics.empty:
+        raise ValueError(f"the run {source.run!r} has no history of its codes: its first epoch is not over")
+    records = np.unique(history["step"].to_numpy())
+    ends = np.concatenate([[0], metrics["step"].to_numpy()])
+    when = np.minimum(records * source.track_every, ends[-1])
+    at = np.maximum(np.searchsorted(when, ends, side="right") - 1, 0)
+    layers = list(dict.fromkeys(history["layer"]))
+    of = {
+        name: history.pivot(index="layer", columns="step", values=name).loc[layers].to_numpy(np.float64)
+        for name in _TAKEN
+    }
+    weights = of["weights"][:, 0]
+    crossings = _with_sum(of["crossings"])[:, at] / _with_sum(weights)[:, None]
+    total = weights.sum()
+    oscillating = np.concatenate([(weights @ of["oscillating_share"])[None] / total, of["oscillating_share"]])[:, at]
+    return Course(
+        layers=[WHOLE, *layers],
+        weights=_with_sum(weights),
+        steps=when[at],
+        shares=_shares(source.table("levels"), layers, records[at], source.bits),
+        oscillating=oscillating,
+        rate=_rate(crossings, when[at]),
+        crossed=crossings,
+        intervals=_intervals(source.table("intervals"), layers, len(metrics)),
+        accuracy=np.concatenate([[np.nan], metrics["test_accuracy"].to_numpy(np.float64)]),
+        stages=_stages(metrics),
+        transitions=_transitions(source, layers, len(metrics), moved=bool(of["crossings"].any())),
+        every=source.track_every,
+    )
+
+
+_FILES = ("history", "levels", "intervals", "metrics", "transitions")
+_TAKEN = ("weights", "crossings", "oscillating_share")
+
+
+def _with_sum(values: Floats) -> Floats:
+    return np.concatenate([values.sum(0, keepdims=True), values])
+
+
+def _rate(crossed: Floats, steps: NDArray[np.int64]) -> Floats:
+    """Crossings per weight and optimizer step since the last earlier record; NaN where there is none."""
+    rate = np.full_like(crossed, np.nan)
+    for epoch in range(1, len(steps)):
+        earlier = np.flatnonzero(steps[:epoch] < steps[epoch])
+        if len(earlier):
+            before = earlier[-1]
+            rate[:, epoch] = (crossed[:, epoch] - crossed[:, before]) / (steps[epoch] - steps[before])
+    return rate
+
+
+def _shares(levels: pd.DataFrame, layers: list[str], records: NDArray[np.int64], bits: int) -> Floats:
+    kept, place = np.unique(records, return_inverse=True)
+    levels = levels[levels["step"].isin(kept)]
+    counts = np.zeros((len(layers), len(kept), 2**bits))
+    rows = pd.Index(layers).get_indexer(levels["layer"])
+    np.add.at(
+        counts, (rows, np.searchsorted(kept, levels["step"]), levels["level"].to_numpy()), levels["count"].to_numpy()
+    )
+    counts = _with_sum(counts)
+    return (counts / counts.sum(2, keepdims=True))[:, place]
+
+
+def _intervals(table: pd.DataFrame, layers: list[str], epochs: int) -> Floats:
+    values = np.full((1 + len(layers), 1 + epochs), np.nan)
+    if len(table):
+        rows = 1 + pd.Index(layers).get_indexer(table["layer"])
+        values[rows, table["epoch"].to_numpy()] = table["interval"].to_numpy()
+    return values
+
+
+def _stages(metrics: pd.DataFrame) -> list[tuple[int, int, str]]:
+    """First and last epoch and name; a stage ends where the next one begins."""
+    if "stage" not in metrics or metrics["stage"].isna().any():
+        return []
+    names = metrics["stage"].tolist()
+    starts = [i for i, name in enumerate(names) if i == 0 or names[i - 1] != name]
+    return [(a, b, names[a]) for a, b in zip(starts, [*starts[1:], len(names)], strict=True)]
+
+
+def _transitions(source: Source, layers: list[str], epochs: int, *, moved: bool) -> Transitions | None:
+    """Those of complete epochs; ``None`` where none are kept, as rows would be missing although codes ``moved``."""
+    table, codes = source.table("transitions"), 2**source.bits
+    if "epoch" not in table or (table.empty and moved):
+        return None
+    table = table[table["epoch"] <= epochs]  # training may have gone further than the metrics
+    layer = 1 + pd.Index(layers).get_indexer(table["layer"])
+    epoch, before, after, count = (table[c].to_numpy(np.int64) for c in ("epoch", "from", "to", "count"))
+    cells = np.concatenate([epoch, layer * (epochs + 1) + epoch])  # all layers together, and each
+    keys, inverse = np.unique(cells * codes**2 + np.tile(before * codes + after, 2), return_inverse=True)
+    counts = np.zeros(len(keys), np.int64)
+    np.add.at(counts, inverse, np.tile(count, 2))
+    bounds = np.searchsorted(keys, np.arange((len(layers) + 1) * (epochs + 1) + 1) * codes**2)
+    return Transitions(codes, epochs, bounds, keys % codes**2, counts)

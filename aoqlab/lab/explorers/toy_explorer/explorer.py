@@ -1,0 +1,307 @@
+"""The toy explorer: a point on the stored surface of the toy regression, its runs over time, and runs made live.
+
+Of one seed the tables in ``data/results`` hold single weights, too: trajectories, and Figure 2 (pre-trained weights by
+final level). The kernel trains any setting anew on a smaller problem, and shows it in the same axes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from ....schedule import ThreeStage
+from ... import plots
+from ...shared import paths
+from ...study.samples import EDGES, FOLLOWED, Sample, read_samples, sample_of, thresholds_of
+from ...study.surface import PUBLISHED_LR, PUBLISHED_SHRINK
+from ...toy.regression import EnsembleResult, RegressionProblem, RunConfig, run_ensemble
+from ..base import Check, Control, Explorer, Menu, Slider, packed
+from .figure import METHODS, drawn
+
+LIVE = RegressionProblem(n_weights=1_000, n_samples=200)
+"""What is trained live: a tenth of the paper's weights and samples, as many epochs; a fifth of a second."""
+LIVE_SEEDS = (0, 1, 2)
+RECORDS = 25
+"""Moments at which a live run is looked at, which costs more than its training."""
+KEPT = 32
+"""Ensembles that are kept at most, so that memory stays what it is however long a person moves."""
+MEASURES = {
+    "loss": "loss (mean squared error)",
+    "crossings_per_weight": "thresholds crossed per weight",
+    "explored_volume": "explored log-volume (share)",
+    "oscillating_share": "oscillating weights (share)",
+}
+"""What the stored history holds over the training."""
+RESULTS = ("toy-full", "toy-reduced")
+
+
+def toy(source: str | None = None, *, live: RegressionProblem = LIVE, seeds: Sequence[int] = LIVE_SEEDS) -> Toy:
+    """An explorer of the surface ``data/results/<source>-runs.parquet`` and ``-history.parquet``.
+
+    Where there is ``-samples.parquet``, too, it shows single weights of every setting without training it.
+    Default: the paper's size, else the reduced one, whichever is there. ``live``, ``seeds``: what is trained in the
+    kernel. Raises ``FileNotFoundError`` where no surface is stored.
+    """
+    for name in (source,) if source else RESULTS:
+        if all(file.is_file() for file in _files(name)):
+            return Toy(name, live, tuple(seeds))
+    raise FileNotFoundError(
+        f"no surface {source or ' or '.join(RESULTS)} in {paths.results_dir()}: run `bash run.sh toy` (or `toy --full`)"
+    )
+
+
+class Toy(Explorer):
+    """Made by :func:`toy`."""
+
+    scripts = ("surface.js", "explorer.js")
+
+    def __init__(self, source: str, live: RegressionProblem, seeds: tuple[int, ...]) -> None:
+        self.source, self.problem, self.live_seeds = source, live, seeds
+        self.files = _files(source)
+        record = json.loads((paths.results_dir() / f"{source}.json").read_text(encoding="utf-8"))
+        self.stored_problem = RegressionProblem(**record["problem"])
+        runs, history = (pd.read_parquet(file) for file in self.files)
+        self.rule = round(float(runs.loc[(runs["method"] == "lsq") & runs["step_init"].isna(), "step_start"].mean()), 2)
+        self.runs, self.history = (_with_setting(frame, self.rule) for frame in (runs, history))
+        self.seeds = sorted(int(seed) for seed in self.runs["seed"].unique())
+        self.rates = sorted(float(rate) for rate in self.runs["lr"].unique())
+        own = {method: self.runs.loc[self.runs["method"] == method, "setting"] for method in METHODS}
+        self.settings = {method: sorted(map(float, values.unique())) for method, values in own.items()}
+        self.samples, self.sampled = self._samples()
+        if self.samples:
+            self.files = (*self.files, _samples_file(source))
+        self._ensembles: dict[tuple[float, ...], EnsembleResult] = {}
+        controls: list[Control] = [
+            self._slider("lr", "learning rate η", self.rates, PUBLISHED_LR),
+            self._slider("shrink_min", "AOQ: shrink α_min", self.settings["aoq"], PUBLISHED_SHRINK),
+            self._slider("step_init", "LSQ: first step s₀", self.settings["lsq"], self.rule),
+            Menu("measure", "measure", MEASURES),
+            Check("follow", "run live after every move"),
+        ]
+        self.controls = {control.name: control for control in controls}
+        super().__init__(
+            f"Toy regression: {source}",
+            controls,
+            data={
+                "source": f"{source}: {_size(self.stored_problem)}, {len(self.seeds)} seeds",
+                "liveRun": self._live_run,
+                "liveSource": f"live: {_size(live)}, {len(seeds)} seeds",
+                "seeds": self.seeds,
+                "settings": self.settings,
+                "rates": self.rates,
+                "progress": packed(np.sort(self.history["step"].unique()) / self.history["step"].max()),
+                "courses": {method: self._courses(method) for method in METHODS},
+                "stages": [ThreeStage().shrink_until, ThreeStage().dampen_from],
+                "levels": (np.arange(live.grid.n_levels) + live.grid.low).tolist(),
+                "colors": {method: plots.method_color(method) for method in METHODS},
+                "map": [to_hex(colormaps["viridis"](place)) for place in np.linspace(0, 1, 33)],
+                "levelColors": [to_hex(color) for color in plots.level_colors(live.grid.n_levels)],
+                "edges": packed(EDGES),
+                "samples": self._sent_samples(),
+                "ensemble": self.answer_live({name: control.start for name, control in self.controls.items()}),
+            },
+            extra={"live": None},
+        )
+
+    def _slider(self, name: str, label: str, values: list[float], start: float) -> Slider:
+        def shown(value: float) -> str:
+            return f"{value:g} (rule)" if name == "step_init" and value == self.rule else f"{value:g}"
+
+        return Slider(name, label, values, shown=shown, index=int(np.argmin(np.abs(np.log(np.array(values) / start)))))
+
+    def _courses(self, method: str) -> dict[str, bytes]:
+        """Every measure as float32 of shape (learning rates, settings, seeds, records)."""
+        table = self.history[self.history["method"] == method].sort_values(["lr", "setting", "seed", "step"])
+        expected = len(self.rates) * len(self.settings[method]) * len(self.seeds) * self.history["step"].nunique()
+        if len(table) != expected:
+            raise ValueError(f"the history of {self.source} lacks runs of {method}: {len(table)} rows of {expected}")
+        return {name: packed(table[name]) for name in MEASURES}
+
+    def _samples(self) -> tuple[dict[tuple[str, float, float], Sample], dict[str, Any]]:
+        """Method, learning rate and setting → what single weights did, and of which run; nothing where none is kept."""
+        file = _samples_file(self.source)
+        if not file.is_file():
+            return {}, {}
+        runs, samples, about = read_samples(file)
+        places = zip(runs["method"], runs["lr"], _setting(runs, self.rule), strict=True)
+        found = dict(zip(places, samples, strict=True))
+        for method, own in self.settings.items():
+            if missing := [place for place in product([method], self.rates, own) if place not in found]:
+                raise ValueError(f"the samples of {self.source} lack {len(missing)} runs of {method}")
+        return found, about | {"seed": int(runs["seed"].iloc[0])}
+
+    def _sent_samples(self) -> dict[str, Any] | None:
+        """Per method, arrays of shape (learning rates, settings, ...): see :class:`aoqlab.lab.study.samples.Sample`."""
+        if not self.samples:
+            return None
+        steps = np.array(self.sampled["steps"])
+        size = _size(RegressionProblem(**self.sampled["problem"]))
+        sent: dict[str, Any] = {
+            "progress": packed(steps / steps[-1]),
+            "source": f"stored, seed {self.sampled['seed']}, {size}",
+        }
+        for method in METHODS:
+            own = [self.samples[method, lr, setting] for lr in self.rates for setting in self.settings[method]]
+            sent[method] = {
+                "figure2": packed([sample.figure2 for sample in own], "uint32"),
+                "ends": packed([sample.ends for sample in own], "uint32"),
+                "weights": packed([sample.weights for sample in own]),
+                "codes": packed([sample.codes for sample in own], "uint8"),
+                "thresholds": packed([thresholds_of(self.stored_problem, sample) for sample in own]),
+            }
+        return sent
+
+    def configs(self, state: Mapping[str, Any] | None = None) -> dict[str, RunConfig]:
+        """Method → the training that a state stands for."""
+        lr, step = self.value("lr", state), self.value("step_init", state)
+        return {
+            "aoq": RunConfig("aoq", lr, schedule=ThreeStage(shrink_min=self.value("shrink_min", state))),
+            "lsq": RunConfig("lsq", lr, step_init=None if step == self.rule else step),
+        }
+
+    def ensemble(self, state: Mapping[str, Any] | None = None) -> EnsembleResult:
+        """Both methods of a state trained on the live problem, runs in the order of seeds, then methods; kept."""
+        key = tuple(self.value(name, state) for name in ("lr", *METHODS.values()))
+        if key not in self._ensembles:
+            configs = list(self.configs(state).values())
+            with _one_thread():
+                found = run_ensemble(configs, self.live_seeds, self.problem, records=RECORDS, trajectories=FOLLOWED)
+            self._ensembles[key] = found
+            if len(self._ensembles) > KEPT:
+                del self._ensembles[next(iter(self._ensembles))]
+        return self._ensembles[key]
+
+    def answer_live(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The ensemble of a state for the browser; see :meth:`_of_method` for its parts ``aoq_…`` and ``lsq_…``."""
+        found = self.ensemble(state)
+        steps = np.unique(found.history["step"])
+        answer = {"at": self._place(state), "progress": packed(steps / steps[-1])}
+        for number, method in enumerate(METHODS):
+            answer |= {f"{method}_{name}": part for name, part in self._of_method(found, number).items()}
+        return answer
+
+    def _place(self, state: Mapping[str, Any]) -> list[int]:
+        return [state[name] for name in ("lr", *METHODS.values())]
+
+    def shows_live(self, state: Mapping[str, Any]) -> bool:
+        """Whether single weights are those of a live run: where it was asked for, or nothing else is kept."""
+        return not self.samples or state["live"] == self._place(state)
+
+    def _of_method(self, found: EnsembleResult, number: int) -> dict[str, Any]:
+        """Courses of every measure (seeds, records), and of the first seed what stored samples have."""
+        runs = range(number, len(found.runs), len(METHODS))
+        history = _with_setting(found.history, self.rule)
+        parts = {name: np.stack([history.loc[history["run"] == run, name] for run in runs]) for name in MEASURES}
+        sample = sample_of(found, number)
+        return {name: packed(part) for name, part in parts.items()} | {
+            "figure2": packed(sample.figure2, "uint32"),
+            "ends": packed(sample.ends, "uint32"),
+            "weights": packed(sample.weights),
+            "codes": packed(sample.codes, "uint8"),
+            "thresholds": packed(thresholds_of(self.problem, sample)),
+        }
+
+    def at(self, state: Mapping[str, Any] | None = None, *, history: bool = False) -> pd.DataFrame:
+        """The stored rows of a state: the runs of both settings, or their history."""
+        table = self.history if history else self.runs
+        chosen = [
+            table[(table["method"] == method) & (table["setting"] == self.value(name, state))]
+            for method, name in METHODS.items()
+        ]
+        both = pd.concat(chosen, ignore_index=True)
+        return both[both["lr"] == self.value("lr", state)].reset_index(drop=True)
+
+    def figure(self, state: Mapping[str, Any]) -> Figure:
+        live = self.ensemble(state)
+        shown = self._shown_samples(state)
+        rate = self.rates.index(self.value("lr", state))
+        columns = {m: self.settings[m].index(self.value(name, state)) for m, name in METHODS.items()}
+        whose = live.runs[["method", "seed"]].reset_index(names="run")
+        lived = _with_setting(live.history, self.rule).merge(whose, on="run")
+        return drawn(
+            self.history,
+            state["measure"],
+            places={method: (column, rate) for method, column in columns.items()},
+            courses=[(_size(self.stored_problem), self.at(state, history=True)), (_size(self.problem), lived)],
+            origins={method: (sample.figure2, sample.ends) for method, sample in shown.items()},
+            origin=self._origin(state),
+            edges=EDGES,
+            levels=np.arange(live.grid.n_levels) + live.grid.low,
+        )
+
+    def _shown_samples(self, state: Mapping[str, Any]) -> dict[str, Sample]:
+        if self.shows_live(state):
+            return {method: sample_of(self.ensemble(state), number) for number, method in enumerate(METHODS)}
+        lr = self.value("lr", state)
+        return {method: self.samples[method, lr, self.value(name, state)] for method, name in METHODS.items()}
+
+    def _origin(self, state: Mapping[str, Any]) -> str:
+        """Which run Figure 2 is of."""
+        if self.shows_live(state):
+            return self._live_run
+        return str(self.data["samples"]["source"])
+
+    @property
+    def _live_run(self) -> str:
+        return f"live, seed {self.live_seeds[0]}, {_size(self.problem)}"
+
+    def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        settings = {name: self.value(name, state) for name in ("lr", *METHODS.values(), "measure")}
+        losses = {
+            "stored": {method: own["loss"].tolist() for method, own in self.at(state).groupby("method")},
+            "live": {method: own["loss"].tolist() for method, own in self.ensemble(state).runs.groupby("method")},
+        }
+        settings["figure2"] = self._origin(state)
+        live = {"live_problem": self.problem, "live_seeds": list(self.live_seeds)}
+        return {
+            "parameters": {"source": self.source, **settings, **live, "losses": losses},
+            "seeds": self.seeds,
+            "data": list(self.files),
+        }
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """So small a problem gains nothing from more, and waits for them where other programs run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _files(source: str) -> tuple[Path, ...]:
+    folder = paths.results_dir()
+    return folder / f"{source}-runs.parquet", folder / f"{source}-history.parquet"
+
+
+def _samples_file(source: str) -> Path:
+    return paths.results_dir() / f"{source}-samples.parquet"
+
+
+def _size(problem: RegressionProblem) -> str:
+    return f"{problem.n_weights:,} weights, {problem.n_samples:,} samples"
+
+
+def _with_setting(table: pd.DataFrame, rule: float) -> pd.DataFrame:
+    """With ``crossings_per_weight``, and ``setting``: α_min of AOQ, s₀ of LSQ, whose own rule stands at its mean."""
+    frame = table.assign(crossings_per_weight=table["crossings"] / table["weights"])
+    if "shrink_min" not in frame:
+        return frame
+    return frame.assign(setting=_setting(frame, rule))
+
+
+def _setting(table: pd.DataFrame, rule: float) -> pd.Series:
+    return table["shrink_min"].fillna(table["step_init"]).fillna(rule)
