@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ...kernels.native import cache_folder
+from ..shared.store import Store
 from .base import Dataset
-from .cache import remembered
 from .decode import fitted, look_at_all
 from .memory import in_memory
 from .pixels import LIMIT
@@ -24,7 +26,10 @@ def load_folder(
     What was found is kept in the cache folder for as long as the files stay the same.
     """
     tree = list_tree(folder)
-    looked = remembered(tree.folder, tree.fingerprint, lambda: look_at_all(tree.paths, threads=cores()))
+    place = hashlib.sha256(str(tree.folder.resolve()).encode()).hexdigest()[:16]
+    looked = Store(cache_folder() / "datasets").tensors(
+        f"{place}-{tree.fingerprint}", lambda: look_at_all(tree.paths, cores()), replaces=f"{place}-*"
+    )
     sizes, channels, pixels = looked["sizes"], looked["channels"], looked["pixels"]
     native = _native_size(tree, sizes, image_size)
     test_count = len(tree.files) - sum(tree.is_train)

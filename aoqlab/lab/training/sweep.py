@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from safetensors.torch import save_file
 from torch import nn
 
 from ...surgery import fold
 from .. import datasets
-from ..models import create
-from ..shared.files import write_atomic
 from ..shared.processes import side_by_side
+from ..shared.store import Store
+from .build import create
 from .config import TrainConfig
 from .engine import DivergedError, channels_last
 from .run import Result, start_of, train
@@ -106,31 +104,10 @@ def _start(config: TrainConfig, kept: Path | None) -> nn.Module:
     if kept is None:
         return _trained(config.start(), None, _start_name(config)).model
     start = start_of(config)
-    file = kept / f"{start.name}.safetensors"
-    network = _stored(start, file)
-    if network is None:
-        network = _trained(start, None, _start_name(config)).model
-        # The file format knows one memory order, which is not the one that the engine trains in.
-        tensors = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
-        write_atomic(file, lambda path: save_file(tensors, path))
-    return network
-
-
-def _stored(start: TrainConfig, file: Path) -> nn.Module | None:
-    """The network in that file as training left it; ``None`` where there is none, or it is damaged."""
-    data = datasets.load(start.data, root=start.root, image_size=start.image_size)
-    try:
-        with torch.random.fork_rng():
-            network = create(
-                start.arch,
-                num_classes=data.num_classes,
-                in_chans=data.in_chans,
-                image_size=data.image_size,
-                shortcut=start.shortcut,
-                checkpoint=file,
-            )
-    except (OSError, ValueError):
-        return None
+    assert start.name
+    weights = Store(kept).tensors(start.name, lambda: _trained(start, None, _start_name(config)).model.state_dict())
+    network = create(start, datasets.load(start.data, root=start.root, image_size=start.image_size))
+    network.load_state_dict(weights)
     return channels_last(network).eval()
 
 

@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 
 from aoqlab.lab import datasets
-from aoqlab.lab.datasets import cache, decode
+from aoqlab.lab.datasets import decode
 from aoqlab.lab.datasets.tree import list_tree
+from aoqlab.lab.shared.store import NotKeptWarning
 
 
 def pixels_of(split):
@@ -172,7 +173,7 @@ def test_a_damaged_cache_file_is_made_again(tmp_path, decoded, own_cache, damage
 
 def test_a_cache_that_cannot_be_written_is_said_and_does_no_harm(tmp_path, own_cache, write_tree):
     (own_cache / "datasets").write_text("a file where the folder should be")
-    with pytest.warns(cache.CacheWarning, match="not kept"):
+    with pytest.warns(NotKeptWarning, match="not kept"):
         data = datasets.load(write_tree(tmp_path / "bugs"))
     assert len(data.train) == 10
 

@@ -140,7 +140,7 @@ def test_kept_starts_are_read_and_give_the_same_run_to_the_bit(small, calls, tmp
     assert [c.method for c in calls] == ["fp32", "aoq", "fp32", "aoq", "aoq"]
     assert_same(plain, made)
     assert_same(plain, read)
-    (file,) = tmp_path.glob("start-digits_cnn-digits-*.safetensors")
+    (file,) = tmp_path.glob("start-digits_cnn-digits-*.entry")
     file.write_bytes(file.read_bytes()[:-10])
     assert_same(plain, dict(outcomes([config], jobs=1, models=True, starts=tmp_path))[0])
     assert [c.method for c in calls[5:]] == ["fp32", "aoq"], "a damaged file is made again"

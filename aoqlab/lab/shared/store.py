@@ -1,0 +1,126 @@
+"""Results kept on disk under what they were made from, so that they are read instead of made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from .files import NotWrittenError, write_atomic
+
+
+class DamagedError(ValueError):
+    """A file is not the entry that was written: truncated, changed or of another kind."""
+
+
+class NotKeptWarning(UserWarning):
+    """A result could not be kept; it will be made again next time."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is stored under one key."""
+
+    content: bytes
+    about: Mapping[str, Any]
+    """Anything that JSON can hold."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the content as the tensors that :func:`tensor_bytes` was given."""
+        try:
+            return load(self.content)
+        except SafetensorError as error:
+            raise DamagedError(f"holds no tensors ({error})") from error
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Return tensors as bytes in the safetensors format, which holds nothing that could execute."""
+    whole, seen = {}, set()
+    for name, tensor in tensors.items():
+        plain = tensor.detach().cpu().contiguous()
+        place = plain.untyped_storage().data_ptr()
+        # The format refuses tensors that share memory, such as tied weights.
+        whole[name] = plain.clone() if place in seen else plain
+        seen.add(place)
+    return save(whole)
+
+
+def write_entry(path: Path, content: bytes, about: Mapping[str, Any] | None = None) -> Path:
+    """Write an entry whole or not at all, its SHA-256 first; raise ``NotWrittenError`` where that fails."""
+    head = json.dumps(about or {}).encode() + b"\n"
+    digest = hashlib.sha256(head)
+    digest.update(content)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            file.writelines([digest.hexdigest().encode(), b"\n", head, content])
+
+    return write_atomic(path, write)
+
+
+def read_entry(path: Path) -> Entry:
+    """Read an entry; raise ``DamagedError`` if it is not what was written, ``OSError`` if it cannot be read."""
+    written, _, rest = path.read_bytes().partition(b"\n")
+    if hashlib.sha256(rest).hexdigest().encode() != written:
+        raise DamagedError(f"{path} is truncated or damaged")
+    about, _, content = rest.partition(b"\n")
+    return Entry(content, json.loads(about))
+
+
+def key_of(**settings: Any) -> str:
+    """Return a short key that is the same for the same settings; they must be JSON."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Store:
+    """A folder with an entry per key. An entry that is damaged counts as absent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, key: str) -> Path:
+        """Return the file of a key."""
+        return self.folder / f"{key}.entry"
+
+    def read(self, key: str) -> Entry | None:
+        """Return the entry of a key, ``None`` where there is none."""
+        try:
+            return read_entry(self.path(key))
+        except (OSError, DamagedError):
+            return None
+
+    def write(self, key: str, content: bytes, about: Mapping[str, Any] | None = None) -> Path:
+        """Store content under a key; raise ``NotWrittenError`` where that fails."""
+        return write_entry(self.path(key), content, about)
+
+    def tensors(
+        self, key: str, make: Callable[[], Mapping[str, Tensor]], replaces: str | None = None
+    ) -> Mapping[str, Tensor]:
+        """Return the tensors of a key; where there are none, make them and store them.
+
+        Other entries whose keys match the pattern ``replaces`` are removed then. Warns with ``NotKeptWarning`` where
+        the tensors cannot be stored.
+        """
+        entry = self.read(key)
+        if entry is not None:
+            return entry.tensors()
+        made = make()
+        try:
+            fresh = self.write(key, tensor_bytes(made))
+        except NotWrittenError as error:
+            warnings.warn(f"results are not kept: {error}", NotKeptWarning, stacklevel=2)
+            return made
+        for old in self.folder.glob(f"{replaces}.entry") if replaces else ():
+            if old != fresh:
+                with suppress(OSError):  # another process may read or remove it
+                    old.unlink()
+        return made
