@@ -164,7 +164,7 @@ def test_small_tensors_take_one_thread(threads):
 
 FAULTS = """
 import resource, torch
-from aoqlab import native
+from aoqlab.kernels import native
 kept = native.keep_memory()
 for _ in range(20):  # the C library needs a few before the holes fit
     torch.ones(4_000_000)
@@ -191,7 +191,8 @@ EXERCISE = """
 import sys, warnings, torch
 warnings.simplefilter("always")
 with warnings.catch_warnings(record=True) as caught:
-    from aoqlab import AOQ, LSQ, LTQ, OscillationTracker, native
+    from aoqlab import AOQ, LSQ, LTQ, OscillationTracker
+    from aoqlab.kernels import native
     x = torch.linspace(-4, 4, 1001)
     inputs = [x.clone().requires_grad_() for _ in range(3)]
     results = [q(3).init_from(x)(y) for q, y in zip((AOQ, LSQ, LTQ), inputs)]

@@ -338,8 +338,8 @@ def test_an_own_run_is_drawn_with_its_transitions(project):
 
 def test_export_records_what_is_seen(recording, tmp_path, monkeypatch):
     explorer = runs()
-    for user in ("paths", "figures"):
-        monkeypatch.setattr(f"aoqlab.{user}.figures_dir", lambda: tmp_path)
+    for user in ("shared.paths", "plots.saving"):
+        monkeypatch.setattr(f"aoqlab.lab.{user}.figures_dir", lambda: tmp_path)
     written = explorer.answer_export(explorer.state, "seen")["json"]
     record = json.loads(written)
     assert record["parameters"]["runs"] == [LSQ, AOQ] and record["parameters"]["epoch"] == 30

@@ -191,7 +191,7 @@ def test_a_new_method_is_one_function(monkeypatch):
 
 def test_names_and_summaries_need_no_torch():
     code = (
-        "import sys; from aoqlab import methods; [methods.summary_of(n) for n in methods.names()];"
+        "import sys; from aoqlab.lab import methods; [methods.summary_of(n) for n in methods.names()];"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
