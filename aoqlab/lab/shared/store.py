@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
 
 from .files import NotWrittenError, write_atomic
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class DamagedError(ValueError):
@@ -44,7 +46,8 @@ class Entry:
 
 def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
     """Return tensors as bytes in the safetensors format, which holds nothing that could execute."""
-    whole, seen = {}, set()
+    whole: dict[str, Tensor] = {}
+    seen = set()
     for name, tensor in tensors.items():
         plain = tensor.detach().cpu().contiguous()
         place = plain.untyped_storage().data_ptr()
