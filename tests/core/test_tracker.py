@@ -2,6 +2,7 @@ import copy
 import io
 import math
 import pickle
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -366,22 +367,22 @@ def test_the_level_frame_is_the_histograms_at_its_cadence():
         assert row.count == (now == row.level).sum() and row.share == row.count / len(now)
 
 
-def test_the_history_comes_back_from_disk(tmp_path):
-    tracker = fed(2, walk(size_of(LAYERS), 2, 9), record_every=2)
-    history, levels = tracker.save_history(tmp_path / "new" / "folder")
-    assert (history.name, levels.name) == ("history.parquet", "levels.parquet")
-    pd.testing.assert_frame_equal(pd.read_parquet(history), tracker.history_frame())
-    pd.testing.assert_frame_equal(pd.read_parquet(levels), tracker.level_frame())
+def test_without_pyarrow_saving_says_what_it_needs_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(
+        ImportError, match=r"^save_history writes parquet files, which needs pyarrow: pip install pyarrow$"
+    ):
+        fed(2, walk(size_of(LAYERS), 2, 9), record_every=2).save_history(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_tracker_that_saw_nothing_reports_nothing(tmp_path):
+def test_a_tracker_that_saw_nothing_reports_nothing():
     tracker = OscillationTracker(LAYERS, 2, record_every=1)
     summary = tracker.summary()
     assert summary["weights"] == size_of(LAYERS)
     assert all(value == 0 for name, value in summary.items() if name != "weights")
     assert len(tracker.to_frame()) == 3
     assert tracker.history_frame().empty and tracker.level_frame().empty
-    assert all(path.exists() for path in tracker.save_history(tmp_path))
 
 
 # ---- a life as a module ----------------------------------------------------------------------------------------------

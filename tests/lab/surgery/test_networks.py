@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from aoqlab.lab import models
+from aoqlab.lab.models import cifar_resnet
 from aoqlab.quantizers import AOQ, LSQ, LTQ
 from aoqlab.surgery import (
     activation_quantizers,
@@ -120,3 +121,18 @@ def test_a_network_without_its_head_leaves_no_other_layer_alone(timm_model):
     model.reset_classifier(0)
     quantize(model, weights=AOQ(2))
     assert "blocks.11.mlp.fc2" in weight_sites(model)
+
+
+@pytest.mark.parametrize("activations", [LTQ(2), LTQ(4), LSQ(3, signed=False)])
+def test_a_relu_that_the_quantizer_behind_it_absorbs_changes_no_bit(monkeypatch, activations):
+    torch.manual_seed(0)
+    model, images = models.create("resnet20", num_classes=10, in_chans=3), torch.randn(4, 3, 16, 16)
+    quantize(model, weights=AOQ(2), activations=activations, sample=images, recompute=1)
+
+    def output_and_gradients():
+        out = model(images)
+        return [out, *torch.autograd.grad(out.square().sum(), list(model.parameters()))]
+
+    absorbed = output_and_gradients()
+    monkeypatch.setattr(cifar_resnet, "rectified", lambda x, reader: torch.relu(x))
+    assert all(map(torch.equal, absorbed, output_and_gradients()))
