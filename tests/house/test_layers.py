@@ -18,7 +18,7 @@ PACKAGE = Path(aoqlab.__file__).parent
 CORE_NEEDS = {"torch", "numpy", "pandas", "jaxtyping"}
 
 # Patterns of module names without "aoqlab.", and the row of each. Row 0 holds helpers of the whole laboratory.
-# Row 4.5 is "beside": figures are drawn from tables, so plots see no other row, and only rows 5 and 6 draw.
+# Row 4.5 is apart: figures are drawn from tables, so plots see no other row, and only rows 5 and 6 draw.
 ROWS = {
     "kernels": 1,
     "grids": 1,
@@ -53,7 +53,7 @@ HOMES = {
     "argparse": {6},
     "tyro": {6},
     "accelerate": {4, 5, 6},
-    # not in helpers, which the command line loads at every start; not beside, where tables alone are drawn
+    # not in helpers, which the command line loads at every start; not in plots, where tables alone are drawn
     "torch": {1, 2, 3, 4, 5, 6},
 }
 DRAWING = {"matplotlib", "mpl_toolkits", "numpy", "pandas", "scipy", "seaborn"}

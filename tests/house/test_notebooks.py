@@ -20,7 +20,7 @@ each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project of its own with the committed data: figures and results of this checkout stay as they are."""
+    """A project of its own with the committed data: figures and results of this checkout stay unchanged."""
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "data" / "results").mkdir(parents=True)
     for file in [

@@ -101,7 +101,7 @@ def test_readme_is_short():
     assert len(TEXTS["README.md"].splitlines()) <= 130
 
 
-def test_the_verdicts_are_those_of_the_stored_results():
+def test_the_verdicts_are_the_stored_ones():
     differs = report.readme_differs(load(RESULTS), PAGES["docs/claims.md"])
     assert not differs, "docs/claims.md and data/results/claims.parquet disagree; run: bash run.sh reproduce --readme"
 
@@ -112,7 +112,7 @@ def test_the_picture_shows_the_stored_verdicts():
     assert record["parameters"]["verdicts"] == overview.words(load(RESULTS)), again
 
 
-def test_the_recorded_runs_are_told_as_they_are_stored():
+def test_the_table_of_recorded_runs_is_up_to_date():
     differs = documents.differs(PAGES["docs/training.md"], recording.PART, recording.readme_text())
     assert not differs, "docs/training.md and data/recorded/ disagree; run: bash run.sh record PLAN"
 

@@ -13,7 +13,7 @@ import aoqlab
 ROOT = Path(aoqlab.__file__).resolve().parent.parent
 
 # Makes a .venv whose python is this same stand-in. `pip install -e .` puts a command there that says what it
-# was given; `pip` fails or dawdles when a file of that name asks for it. All else is for the real Python.
+# was given; `pip` fails or dawdles when a file of that name asks for it. Everything else is for the real Python.
 PYTHON = """\
 #!/bin/sh
 case "$*" in
@@ -166,7 +166,7 @@ def replace_the_environment_by_a_file(checkout):
         replace_the_environment_by_a_file,
     ],
 )
-def test_an_environment_that_is_not_as_it_was_made_is_made_anew(built, spoil):
+def test_an_environment_that_was_changed_is_made_again(built, spoil):
     spoil(built)
     if built.venv.is_dir():
         (built.venv / "left-over").touch()
@@ -180,7 +180,7 @@ def test_an_environment_that_is_not_as_it_was_made_is_made_anew(built, spoil):
     assert built.run().stderr == ""
 
 
-def test_a_checkout_that_was_moved_makes_its_environment_anew(built):
+def test_a_checkout_that_was_moved_makes_its_environment_again(built):
     # A venv's scripts hold its absolute path.
     built.folder = built.folder.rename(built.folder.with_name("moved"))
     done = built.run()
