@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from aoqlab.lab.explorers import intervals, landscape, runs, toy
-from aoqlab.lab.training.stored import recorded_dir
 
 SILENT = ("near", "move")  # about the numbers alone
 FOCUSABLE = "input, select, button, a[href]"
@@ -28,8 +27,6 @@ def made():
     known = {}
 
     def make(name):
-        if name == "runs" and not (recorded_dir() / "digits").is_dir():
-            pytest.skip("the recording of the digits is not here")
         kinds = {"intervals": lambda: intervals(randn()), "toy": toy, "landscape": landscape, "runs": runs}
         if name not in known:
             known[name] = kinds[name]()

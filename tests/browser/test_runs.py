@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 
 from aoqlab.lab.explorers import runs
-from aoqlab.lab.training import stored as stored
 
-RECORDED = stored.recorded_dir()
-LSQ, AOQ = "recorded-digits-lsq-2bit-seed0", "recorded-digits-aoq-2bit-seed0"
+LSQ, AOQ = "resnet20-digits-lsq-2bit-seed0", "resnet20-digits-aoq-2bit-seed0"
 PICTURES = "canvases => canvases.filter(c => c.offsetParent).map(c => c.toDataURL())"
-
-pytestmark = pytest.mark.skipif(not (RECORDED / "digits").is_dir(), reason="the recording of the digits is not here")
 
 
 @pytest.fixture
@@ -105,8 +101,8 @@ def test_play_stops_where_the_runs_end_and_begins_anew(exported, page):
 def test_a_run_that_is_not_in_the_page_is_refused_with_a_sentence_and_the_choice_goes_back(exported, page):
     root, _ = exported()
     menu = root.locator("[data-name=second] select")
-    menu.select_option("recorded-digits-statsq-2bit-seed1")
-    root.get_by_text("StatsQ, 2 bits, seed 1: This needs a running kernel").wait_for()
+    menu.select_option("resnet20-digits-statsq-2bit-seed0")
+    root.get_by_text("StatsQ, 2 bits, digits, seed 0: This needs a running kernel").wait_for()
     assert menu.input_value() == AOQ
     menu.select_option("nothing")
     root.get_by_text("StatsQ").first.wait_for(state="hidden")

@@ -38,7 +38,6 @@ ROWS = {
     "lab.plots": 4.5,
     "lab.study": 5,
     "lab.claims": 5,
-    "lab.recording": 5,
     "lab.explorers": 6,
     "lab.cli": 6,
 }

@@ -67,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _call("aoqlab.lab.explorers.pictures", "pictures", folder=options.folder)
     if options.command == "runs":
         return _call_training("show_runs")
-    if options.command == "record":
-        return _call_training("record", plan=options.plan, data=options.data, jobs=options.jobs)
+    if options.command == "pack":
+        return _call_training("pack", names=options.names)
     return _call("aoqlab.lab.study", "digits")
 
 
@@ -92,12 +92,8 @@ def _parser() -> argparse.ArgumentParser:
             add_options(command)
         elif name == "pictures":
             command.add_argument("--folder", help="where to write them instead of figures/")
-        elif name == "record":
-            command.add_argument("plan", help="digits, cifar10-jpeg-reduced, cifar10-jpeg")
-            command.add_argument("--data", metavar="FOLDER", help="the images, where the plan does not bring its own")
-            command.add_argument(
-                "--jobs", type=int, default=1, help="runs at a time, each with one thread (default: 1)"
-            )
+        elif name == "pack":
+            command.add_argument("names", metavar="NAME", nargs="+", help="a finished run in data/runs")
         elif name in PASS_ON:
             command.usage = f"aoqlab {name} [{ARGUMENTS[name]}]"
     return parser
@@ -218,7 +214,7 @@ COMMANDS = {
     "train": "train a network on images, as without this word; `train --help` lists methods and options",
     "resume": "go on with an interrupted training run, by its name",
     "runs": "list the training runs under data/runs and how far they are",
-    "record": "make the runs that ship in data/recorded/ again: record PLAN [--data FOLDER] [--jobs N]",
+    "pack": "make samples of finished runs, small enough for git, in data/recorded: pack NAME ...",
     "digits": "train the small network on scikit-learn's digits and write data/digits_cnn.safetensors",
     "pictures": "take README's pictures of the explorers in Chromium and write figures/explorers-*",
     "bench": "compare speed with the rivals, in one area or in all",

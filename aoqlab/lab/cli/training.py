@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -78,11 +79,15 @@ def show_runs() -> int:
     return 0
 
 
-def record(plan: str, data: str | None, jobs: int) -> int:
-    """Make the runs of a plan and keep their tables in ``data/recorded/``; the exit status."""
-    from .. import recording
+def pack(names: Sequence[str]) -> int:
+    """Make samples of finished runs in ``data/recorded/``; return the exit status."""
+    from ..training import stored
 
-    return _guarded(lambda: recording.record(plan, data, jobs), lambda folder: f"recorded in {folder}")
+    def told(folders: Sequence[Path]) -> str:
+        sizes = {folder: sum(file.stat().st_size for file in folder.iterdir()) for folder in folders}
+        return "\n".join(f"packed: {folder} ({size / 1000:.0f} kB)" for folder, size in sizes.items())
+
+    return _guarded(lambda: stored.pack(names), told)
 
 
 def parse(words: Sequence[str]) -> tuple[TrainConfig, bool]:

@@ -109,7 +109,7 @@ STILLS: dict[str, tuple[Callable[[], Explorer], dict[str, Any]]] = {
     "intervals": (digits_intervals, {"bits": 3, "start": "free", "th": 0.6, "le": 0.45}),
     "toy": (lambda: toy("toy-full"), {}),
     "landscape": (landscape, {}),
-    "runs": (lambda: runs(recorded="digits"), {"epoch": 9}),
+    "runs": (runs, {"epoch": 9}),
 }
 """Name of a picture → the explorer, and what its controls are set to."""
 

@@ -1,163 +1,193 @@
-"""Finished and unfinished trainings as tables: what ``data/runs/`` and ``data/recorded/`` hold."""
+"""Read trainings as tables: your own in ``data/runs/`` and the samples in ``data/recorded/``."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
-import torch
+from numpy.typing import ArrayLike, NDArray
 
 from ..shared import paths
 from ..shared.files import write_all_atomic
-from ..shared.provenance import provenance
-from . import Result, TrainConfig
+from .config import FULL_PRECISION, TrainConfig
 from .folder import CONFIG, RESULT
 
 TABLES = ("metrics", "history", "levels", "intervals", "layers", "transitions")
-INFO = "info.json"
-
-# Results that every run has in the end, so that tables have the same columns before.
+_RECORDS = ("history", "levels")  # a record every few steps; all other tables have at most one an epoch
+_PLACES = ("data", "root", "checkpoint", "teacher_checkpoint")
+# Results that every finished run has, so that the columns are the same before.
 _RESULTS = ("accuracy", "accuracy_before_batch_norm", "accuracy_start", "test_loss", "train_loss", "steps", "seconds")
-# Tables with a row per step and layer; the others are small, and written as they are.
-_LARGE = ("history", "levels", "intervals")
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """One folder of ``data/runs/`` or ``data/recorded/``, read."""
+
+    name: str
+    config: dict[str, Any]
+    """``config.json``: settings, commit, versions, hardware. Settings that it lacks have their defaults."""
+    result: dict[str, Any]
+    """``result.json``; empty before the end."""
+    tables: dict[str, pd.DataFrame]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        settings: dict[str, Any] = self.config["settings"]
+        return settings
+
+    def row(self) -> dict[str, Any]:
+        """Return the run as one flat row: settings, how far it is, results, origin."""
+        row = {"run": self.name, **{key: value for key, value in self.settings.items() if key != "name"}}
+        row["method_options"] = json.dumps(self.settings["method_options"], sort_keys=True)
+        row["skip"] = " ".join(self.settings["skip"])
+        metrics = self.tables.get("metrics", ())
+        row |= {"epochs_done": int(metrics["epoch"].iloc[-1]) if len(metrics) else 0, "finished": bool(self.result)}
+        row |= dict.fromkeys(_RESULTS)
+        row |= {key: value for key, value in self.result.items() if key not in ("tracker", "finished")}
+        for key, value in self.result.get("tracker", {}).items():  # which counts steps too
+            row[f"tracker_{key}" if key == "steps" else key] = value
+        git, versions = self.config.get("git") or {}, self.config.get("versions") or {}
+        row |= {"commit": git.get("commit"), "dirty": git.get("dirty"), "torch": versions.get("torch")}
+        row |= {key: self.config.get(key) for key in ("created", "device", "threads")}
+        return row | {"processor": self.config.get("gpu") or self.config.get("processor")}
+
+
+def runs_dir() -> Path:
+    """Return ``data/runs/``, where trainings are kept."""
+    return paths.data_dir() / "runs"
+
+
+def recorded_dir() -> Path:
+    """Return ``data/recorded/``, the samples: folders of finished runs with small tables and no networks."""
+    return paths.data_dir() / "recorded"
 
 
 def names(folder: str | Path | None = None) -> list[str]:
-    """The runs in ``folder`` (``data/runs/``), the newest last. Folders that are no runs do not count."""
-    root = _root(folder)
-    found = [path.parent for path in root.glob(f"*/{CONFIG}") if not path.parent.name.startswith(".")]
-    begun = {path.name: (path / CONFIG).stat().st_mtime_ns for path in found if _record(path) is not None}
+    """Return the runs in ``folder`` (default ``data/runs/``), the newest last. Other folders do not count."""
+    root = runs_dir() if folder is None else Path(folder)
+    begun = {}
+    for file in root.glob(f"*/{CONFIG}"):
+        config = _json(file)
+        if not file.parent.name.startswith(".") and isinstance(config.get("settings"), dict) and "digest" in config:
+            begun[file.parent.name] = (str(config.get("created")), file.stat().st_mtime_ns)
     return sorted(begun, key=lambda name: (begun[name], name))
 
 
+def read(folder: Path, tables: Sequence[str] = TABLES) -> StoredRun:
+    """Read one run with some of its tables. Raises ``ValueError`` where it is damaged."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        settings = {**TrainConfig().to_dict(), **config["settings"]}
+        files = {table: folder / f"{table}.parquet" for table in tables}
+        found = {table: pd.read_parquet(file) for table, file in files.items() if file.is_file()}
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"the run in {folder} cannot be read: {error}") from error
+    return StoredRun(folder.name, {**config, "settings": settings}, _json(folder / RESULT), found)
+
+
+def readable(root: Path, tables: Sequence[str] = TABLES) -> Iterator[StoredRun]:
+    """Yield all runs in a folder that can be read, the newest last; warn of each of the others."""
+    for name in names(root):
+        try:
+            yield read(root / name, tables)
+        except ValueError as error:
+            warnings.warn(str(error), stacklevel=3)
+
+
 def load(name: str | Iterable[str] | None = None, *, folder: str | Path | None = None) -> dict[str, pd.DataFrame]:
-    """One run, several, or all (``None``) in ``folder`` (``data/runs/``) as tidy tables, each with a column ``run``.
+    """Return one run, several, or all (``None``) in ``folder`` (default ``data/runs/``) as tidy tables.
 
     ``runs``: a row per run with its settings (``method``, ``bits``, ``seed``, ...), ``epochs_done``, ``finished``,
     results (``accuracy``, ...; missing until it is finished), commit, versions and hardware. ``metrics``: a row per
     epoch. ``history``: a row per recorded step and layer. ``levels``: histograms over the levels. ``intervals``: how
     the step sizes moved, per epoch and layer. ``layers``: the audit. ``transitions``: how often weights of a layer went
-    ``from`` a code ``to`` another, per epoch (also one that is not over). All but the first also carry ``method`` and
-    ``seed``; a table of which no run has a row is empty. Raises ``FileNotFoundError`` with the names there are.
+    ``from`` a code ``to`` another, per epoch (also one that is not over). All but the first also carry ``run``,
+    ``method`` and ``seed``; a table of which no run has a row is empty. Raises ``FileNotFoundError`` with the names
+    there are, and ``ValueError`` where a run that was named is damaged; of all runs, a damaged one is left out with a
+    warning.
     """
-    root = _root(folder)
-    there = names(root)
-    wanted = there if name is None else [name] if isinstance(name, str) else list(dict.fromkeys(name))
-    for one in wanted:
-        if one not in there:
-            raise FileNotFoundError(f"there is no run {one!r} in {root}; there are: {', '.join(there) or 'none yet'}")
-    rows, parts = [], []
-    for one in wanted:
-        record, result = _record(root / one) or {}, _json(root / one / RESULT)
-        files = {table: root / one / f"{table}.parquet" for table in TABLES}
-        tables = {table: pd.read_parquet(file) for table, file in files.items() if file.is_file()}
-        rows.append(_row(one, record["settings"], result, tables, record))
-        parts.append((one, record["settings"], tables))
-    return _together(rows, parts)
+    root = runs_dir() if folder is None else Path(folder)
+    if name is None:
+        runs = list(readable(root))
+    else:
+        runs = [_named(root, one) for one in ([name] if isinstance(name, str) else dict.fromkeys(name))]
+    tables = {"runs": pd.DataFrame([run.row() for run in runs]) if runs else pd.DataFrame(columns=["run"])}
+    for table in TABLES:
+        frames = []
+        for run in runs:
+            if len(own := run.tables.get(table, ())):
+                frames.append(own.assign(method=run.settings["method"], seed=run.settings["seed"]))
+                frames[-1].insert(0, "run", run.name)
+        empty = pd.DataFrame(columns=["run", "method", "seed"])
+        tables[table] = pd.concat(frames, ignore_index=True) if frames else empty
+    return tables
 
 
 def overview(folder: str | Path | None = None) -> pd.DataFrame:
-    """A row per run, the newest last: what it is and how far.
+    """Return a row per run in ``folder`` (default ``data/runs/``), the newest last: what it is and how far.
 
     Columns ``run``, ``method``, ``bits`` (missing in full precision), ``seed``, ``epochs_done``, ``epochs``,
-    ``accuracy`` (on the test images at the end, or the newest there is) and ``finished``.
+    ``accuracy`` (on the test images at the end, or the newest there is) and ``finished``. Damaged runs are left out
+    with a warning.
     """
-    root = _root(folder)
     rows = []
-    for name in names(root):
-        record, result, file = _record(root / name) or {}, _json(root / name / RESULT), root / name / "metrics.parquet"
-        config = TrainConfig.from_dict(record["settings"])
-        metrics = pd.read_parquet(file, columns=["epoch", "test_accuracy"]) if file.is_file() else None
-        seen = [] if metrics is None else metrics["test_accuracy"].dropna().tolist()[-1:]
-        rows.append(
-            {
-                "run": name,
-                "method": config.method,
-                "bits": None if config.full_precision else config.bits,
-                "seed": config.seed,
-                "epochs_done": _epochs(metrics),
-                "epochs": config.epochs,
-                "accuracy": result["accuracy"] if result else (seen[0] if seen else None),
-                "finished": bool(result),
-            }
-        )
+    for run in readable(runs_dir() if folder is None else Path(folder), ["metrics"]):
+        row, metrics = run.row(), run.tables.get("metrics")
+        if row["method"] == FULL_PRECISION:
+            row["bits"] = None
+        if row["accuracy"] is None and metrics is not None:
+            row["accuracy"] = metrics["test_accuracy"].dropna().iloc[-1:].max()
+        rows.append(row)
     columns = ["run", "method", "bits", "seed", "epochs_done", "epochs", "accuracy", "finished"]
     return pd.DataFrame(rows, columns=columns).astype({"bits": "Int64", "accuracy": "float64"})
 
 
-def record(name: str, results: Sequence[Result], note: str) -> Path:
-    """Keep the tables of several finished runs in ``data/recorded/<name>/``; replaces what was recorded by that name.
+def epoch_records(steps: ArrayLike, ends: ArrayLike) -> NDArray[np.int64]:
+    """Return for each of ``ends`` the index of the last record up to it; ``steps`` rise, and the first comes before."""
+    return np.maximum(np.searchsorted(np.asarray(steps), np.asarray(ends), side="right") - 1, 0)
 
-    Parquet files that :func:`load_recorded` reads, and ``info.json`` with all that running them again takes: ``note``
-    (a sentence: what was run and how it differs from the published recipe), the settings of each run, seconds,
-    versions, hardware and commit. Statistics per step are kept to seven digits. Raises ``NotWrittenError``, and
-    ``ValueError`` where there is nothing to record.
+
+def pack(names: Sequence[str]) -> list[Path]:
+    """Make samples of finished runs: copy their tables from ``data/runs/`` to ``data/recorded/``, under their names.
+
+    A sample is a small folder of a run: :func:`load` reads it, and the run explorer shows it. Kept are settings,
+    results, origin and all of :data:`TABLES`; of what the tracker recorded, the last record up to the end of each
+    epoch; per layer, real numbers with seven digits. Files and folders in the settings become their names alone. A
+    sample of the same name is replaced; all samples are written or none. Returns their folders. Raises
+    ``FileNotFoundError``, ``NotWrittenError``, and ``ValueError`` where a run is damaged or not finished.
     """
-    if not results:
-        raise ValueError(f"there are no results to record under {name!r}")
-    folder, here = recorded_dir() / name, provenance()
-    rows: list[dict[str, Any]] = []
-    parts: list[tuple[str, dict[str, Any], Mapping[str, pd.DataFrame]]] = []
-    for result in results:
-        run = _unused(result.config.name or result.config.default_name(), [row["run"] for row in rows])
-        settings = _portable(result.config.to_dict())
-        stored = None if result.folder is None else _record(result.folder)
-        rows.append(_row(run, settings, result.result, result.tables, stored or _made_here(result.config, here)))
-        parts.append((run, settings, result.tables))
-    tables = {table: frame for table, frame in _together(rows, parts).items() if len(frame)}
-    info = {
-        "note": note,
-        "seconds": sum(row["seconds"] for row in rows),
-        **here,
-        "processors": sorted({str(row["processor"]) for row in rows}),
-        "settings": {run: settings for run, settings, _ in parts},
-    }
-    files: dict[Path, Any] = {
-        folder / f"{table}.parquet": _parquet(_shortened(frame) if table in _LARGE else frame)
-        for table, frame in tables.items()
-    }
-    files[folder / INFO] = (json.dumps(info, indent=1) + "\n").encode()
+    files: dict[Path, bytes | Callable[[Path], None]] = {}
+    folders = [recorded_dir() / name for name in names]
+    for folder in folders:
+        run = _named(runs_dir(), folder.name)
+        if not run.result:
+            raise ValueError(f"the run {run.name!r} is not finished; `bash run.sh resume {run.name}` finishes it")
+        short = {key: Path(run.settings[key]).name for key in _PLACES if run.settings.get(key)}
+        config = {**run.config, "settings": {**run.settings, **short}}
+        files[folder / CONFIG], files[folder / RESULT] = _json_bytes(config), _json_bytes(run.result)
+        for table, frame in run.tables.items():
+            if table in _RECORDS:
+                frame = _at_epoch_ends(frame, run.tables["metrics"]["step"], run.settings["track_every"])
+            if len(frame):
+                files[folder / f"{table}.parquet"] = _small(frame if table == "metrics" else _seven_digits(frame))
     write_all_atomic(files)
-    for left_over in set(folder.glob("*.parquet")) - set(files):
-        left_over.unlink()
-    return folder
+    for folder in folders:
+        for left_over in set(folder.glob("*.parquet")) - set(files):
+            left_over.unlink()
+    return folders
 
 
-def _portable(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings whose files and folders have their names alone: where they lay means nothing elsewhere."""
-    places = ("data", "root", "checkpoint", "teacher_checkpoint")
-    return {**settings, **{key: Path(settings[key]).name for key in places if settings.get(key)}}
-
-
-def load_recorded(name: str) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
-    """Tables of recorded runs as :func:`load` gives them, and the ``info`` that says what they are.
-
-    Raises ``FileNotFoundError`` with the names there are.
-    """
-    folder = recorded_dir() / name
-    if not (folder / INFO).is_file():
-        there = ", ".join(recorded_names())
-        raise FileNotFoundError(f"nothing was recorded under {name!r}; there are: {there or 'none yet'}")
-    files = {table: folder / f"{table}.parquet" for table in ("runs", *TABLES)}
-    tables = {t: pd.read_parquet(file) if file.is_file() else _empty() for t, file in files.items()}
-    return tables, _json(folder / INFO)
-
-
-def recorded_names() -> list[str]:
-    """What :func:`load_recorded` can load."""
-    return sorted(path.parent.name for path in recorded_dir().glob(f"*/{INFO}"))
-
-
-def recorded_dir() -> Path:
-    """``data/recorded/``."""
-    return paths.data_dir() / "recorded"
-
-
-def _root(folder: str | Path | None) -> Path:
-    return paths.data_dir() / "runs" if folder is None else Path(folder)
+def _named(root: Path, name: str) -> StoredRun:
+    there = names(root)
+    if name not in there:
+        raise FileNotFoundError(f"there is no run {name!r} in {root}; there are: {', '.join(there) or 'none yet'}")
+    return read(root / name)
 
 
 def _json(file: Path) -> dict[str, Any]:
@@ -169,81 +199,27 @@ def _json(file: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _record(folder: Path) -> dict[str, Any] | None:
-    """The ``config.json`` of a run; ``None`` for that of anything else."""
-    content = _json(folder / CONFIG)
-    return content if isinstance(content.get("settings"), dict) and "digest" in content else None
+def _json_bytes(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()
 
 
-def _row(
-    run: str,
-    settings: Mapping[str, Any],
-    result: Mapping[str, Any],
-    tables: Mapping[str, pd.DataFrame],
-    record: Mapping[str, Any],
-) -> dict[str, Any]:
-    """One run as one flat row: settings, how far it is, results, origin."""
-    row = {"run": run, **{key: value for key, value in settings.items() if key != "name"}}
-    row["method_options"] = json.dumps(settings["method_options"], sort_keys=True)
-    row["skip"] = " ".join(settings["skip"])
-    row |= {"epochs_done": _epochs(tables.get("metrics")), "finished": bool(result)}
-    row |= dict.fromkeys(_RESULTS) | {k: v for k, v in result.items() if k not in ("tracker", "finished")}
-    for key, value in result.get("tracker", {}).items():  # which counts steps too
-        row[f"tracker_{key}" if key == "steps" else key] = value
-    git = record.get("git") or {}
-    return row | {
-        "created": record.get("created"),
-        "commit": git.get("commit"),
-        "dirty": git.get("dirty"),
-        "torch": record.get("versions", {}).get("torch"),
-        "processor": record.get("gpu") or record.get("processor"),
-        "device": record.get("device"),
-        "threads": record.get("threads"),
+def _at_epoch_ends(frame: pd.DataFrame, ends: pd.Series, track_every: int) -> pd.DataFrame:
+    """Rows of the last record up to the end of each epoch, and of the start."""
+    steps = np.unique(frame["step"])
+    when = np.minimum(steps * track_every, ends.iloc[-1])
+    return frame[frame["step"].isin(steps[epoch_records(when, [0, *ends])])]
+
+
+def _seven_digits(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype({column: "float32" for column in frame if frame[column].dtype == "float64"})
+
+
+def _small(frame: pd.DataFrame) -> Callable[[Path], None]:
+    """A writer of the table in as few bytes as parquet takes; statistics only help to skip parts of large files."""
+    options: dict[str, Any] = {
+        "use_byte_stream_split": [column for column in frame if frame[column].dtype.kind == "f"],
+        "use_dictionary": [column for column in frame if frame[column].dtype.kind not in "fi"],
+        "write_statistics": False,
+        "store_schema": any(isinstance(dtype, pd.Int64Dtype) for dtype in frame.dtypes),  # else they become reals
     }
-
-
-def _made_here(config: TrainConfig, here: Mapping[str, Any]) -> dict[str, Any]:
-    """What the ``config.json`` of a run that has none would say of its origin."""
-    on_gpu = config.device.startswith("cuda") or (config.device == "auto" and torch.cuda.is_available())
-    gpu = torch.cuda.get_device_name() if on_gpu else None
-    threads = config.threads or torch.get_num_threads()
-    return {**here, "gpu": gpu, "device": "cuda" if on_gpu else "cpu", "threads": threads}
-
-
-def _together(
-    rows: Sequence[Mapping[str, Any]], parts: Sequence[tuple[str, Mapping[str, Any], Mapping[str, pd.DataFrame]]]
-) -> dict[str, pd.DataFrame]:
-    """All runs in the tables that :func:`load` describes."""
-    tables = {"runs": pd.DataFrame(rows) if rows else pd.DataFrame(columns=["run"])}
-    for table in TABLES:
-        frames = []
-        for run, settings, own in parts:
-            if table in own and len(own[table]):
-                frame = own[table].assign(method=settings["method"], seed=settings["seed"])
-                frame.insert(0, "run", run)
-                frames.append(frame)
-        tables[table] = pd.concat(frames, ignore_index=True) if frames else _empty()
-    return tables
-
-
-def _empty() -> pd.DataFrame:
-    return pd.DataFrame(columns=["run", "method", "seed"])
-
-
-def _epochs(metrics: pd.DataFrame | None) -> int:
-    return 0 if metrics is None or metrics.empty else int(metrics["epoch"].iloc[-1])
-
-
-def _unused(name: str, taken: Sequence[str]) -> str:
-    """``name``, with a number if it is taken."""
-    numbered = (f"{name}-{number}" for number in range(2, len(taken) + 2))
-    return next(free for free in (name, *numbered) if free not in taken)
-
-
-def _shortened(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.astype({column: "float32" for column in frame.columns if frame[column].dtype == "float64"})
-
-
-def _parquet(frame: pd.DataFrame) -> Callable[[Path], None]:
-    # statistics of columns would let readers skip row groups, of which there is one
-    return lambda path: frame.to_parquet(path, index=False, compression="zstd", write_statistics=False)
+    return lambda path: frame.to_parquet(path, index=False, compression="zstd", compression_level=22, **options)

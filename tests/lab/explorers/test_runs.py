@@ -18,24 +18,22 @@ from aoqlab.lab.training import TrainConfig, train
 from aoqlab.lab.training import stored as stored
 from aoqlab.tracker import OscillationTracker
 
-RECORDED = stored.recorded_dir() / "digits"
-LSQ, AOQ = "recorded-digits-lsq-2bit-seed0", "recorded-digits-aoq-2bit-seed0"
+SAMPLES = stored.recorded_dir()
+LSQ, AOQ = "resnet20-digits-lsq-2bit-seed0", "resnet20-digits-aoq-2bit-seed0"
 
 
 @pytest.fixture(autouse=True)
 def without_own_runs(tmp_path_factory, monkeypatch):
-    """The committed recordings alone, whatever was trained in this checkout."""
+    """Offer the committed samples alone, whatever was trained in this checkout."""
     root = tmp_path_factory.mktemp("checkout")
     (root / "data").mkdir()
-    (root / "data" / "recorded").symlink_to(RECORDED.parent)
+    (root / "data" / "recorded").symlink_to(SAMPLES)
     monkeypatch.setenv("AOQLAB_ROOT", str(root))
 
 
 @pytest.fixture
 def recording():
-    if "digits" not in stored.recorded_names():
-        pytest.skip("the recording of the digits is not in this checkout")
-    return stored.load_recorded("digits")[0]
+    return stored.load(folder=SAMPLES)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +60,7 @@ def project(trained, monkeypatch):
 
 
 def test_a_course_agrees_with_the_tables_at_every_epoch(recording):
-    course, row = course_of(sources("digits")[0][AOQ]), 7
+    course, row = course_of(sources()[0][AOQ]), 7
     layer = course.layers[row]
     own = {
         name: table[(table["run"] == AOQ) & (table["layer"] == layer)]
@@ -85,13 +83,13 @@ def test_a_course_agrees_with_the_tables_at_every_epoch(recording):
 
 
 def test_rates_add_up_to_the_crossings(recording):
-    course = course_of(sources("digits")[0][LSQ])
+    course = course_of(sources()[0][LSQ])
     assert np.isnan(course.rate[:, 0]).all()
     np.testing.assert_allclose((course.rate[:, 1:] * np.diff(course.steps)).sum(1), course.crossed[:, -1], rtol=1e-6)
 
 
 def test_the_whole_network_is_what_the_metrics_say(recording):
-    course = course_of(sources("digits")[0][LSQ])
+    course = course_of(sources()[0][LSQ])
     last = recording["metrics"].query("run == @LSQ").iloc[-1]
     assert course.layers[0] == WHOLE and course.weights[0] == course.weights[1:].sum()
     assert course.oscillating[0, -1] == pytest.approx(last["oscillating_share"], rel=1e-5)
@@ -101,11 +99,21 @@ def test_the_whole_network_is_what_the_metrics_say(recording):
 
 
 def test_stages_part_the_epochs(recording):
-    offered = sources("digits")[0]
+    offered = sources()[0]
     stages = course_of(offered[AOQ]).stages
     assert [name for *_, name in stages] == ["shrink", "widen", "dampen"]
     assert [start for start, *_ in stages] == [0, *(end for _, end, _ in stages[:-1])] and stages[-1][1] == 30
     assert course_of(offered[LSQ]).stages == []
+
+
+def reading(source, folder):
+    """The source with the tables of another folder."""
+
+    def table(name):
+        file = folder / f"{name}.parquet"
+        return pd.read_parquet(file) if file.is_file() else pd.DataFrame()
+
+    return dataclasses.replace(source, table=table)
 
 
 def test_where_epochs_have_no_record_of_their_own_the_rate_is_that_of_the_last_record(project, tmp_path):
@@ -114,8 +122,8 @@ def test_where_epochs_have_no_record_of_their_own_the_rate_is_that_of_the_last_r
         frame = pd.read_parquet(file)
         kept = frame[frame["step"].isin([0, 21])] if file.stem in ("history", "levels") else frame
         kept.to_parquet(tmp_path / file.name)
-    source = sources(None)[0]["done"]
-    course = course_of(type(source)(**{**vars(source), "folder": tmp_path}))
+    source = sources(samples=False)[0]["done"]
+    course = course_of(reading(source, tmp_path))
     at = history.query("step == 21")
     assert course.steps.tolist() == [0, 21, 21]
     np.testing.assert_allclose(course.rate[1:, 1], at["crossings"] / at["weights"] / 21)
@@ -123,18 +131,17 @@ def test_where_epochs_have_no_record_of_their_own_the_rate_is_that_of_the_last_r
     assert course.transitions is None
 
 
-def test_rates_are_per_optimizer_step_where_codes_were_looked_at_more_seldom(project, monkeypatch):
-    source = sources(None)[0]["done"]
-    often, read = course_of(source), type(source).table
+def test_rates_are_per_optimizer_step_where_codes_were_looked_at_more_seldom(project):
+    source = sources(samples=False)[0]["done"]
+    often = course_of(source)
 
-    def seldom(self, name):
-        frame = read(self, name)
+    def seldom(name):
+        frame = source.table(name)
         if name not in ("history", "levels"):
             return frame
         return frame[frame["step"] % 3 == 0].assign(step=frame["step"] // 3)
 
-    monkeypatch.setattr(type(source), "table", seldom)
-    course = course_of(dataclasses.replace(source, track_every=3))
+    course = course_of(dataclasses.replace(source, track_every=3, table=seldom))
     assert course.steps.tolist() == often.steps.tolist() == [0, 21, 42]
     np.testing.assert_allclose(course.rate, often.rate)
     assert (often.message()["every"], course.message()["every"]) == (1, 3)
@@ -142,9 +149,9 @@ def test_rates_are_per_optimizer_step_where_codes_were_looked_at_more_seldom(pro
 
 @pytest.fixture
 def moved(project, tmp_path):
-    """The run as a source of its own, with a copy of its folder to take things from."""
-    source = sources(None)[0]["done"]
-    return dataclasses.replace(source, folder=Path(shutil.copytree(source.folder, tmp_path / "done")))
+    """A copy of the run's folder to take tables from, and the run as it reads there."""
+    folder = Path(shutil.copytree(project.folder, tmp_path / "done"))
+    return folder, lambda: course_of(reading(sources(samples=False)[0]["done"], folder))
 
 
 def of_every_epoch(transitions, layers):
@@ -154,7 +161,7 @@ def of_every_epoch(transitions, layers):
 
 
 def test_transitions_lead_from_the_levels_of_an_epoch_to_those_of_the_next(moved):
-    course = course_of(moved)
+    course = moved[1]()
     found = of_every_epoch(course.transitions, 3)
     assert found.shape == (3, 3, 4, 4) and not found[:, 0].any() and found[:, 1:].any((2, 3)).all()
     went = (found.sum(2) - found.sum(3)).cumsum(1) / course.weights[:, None, None]
@@ -163,7 +170,8 @@ def test_transitions_lead_from_the_levels_of_an_epoch_to_those_of_the_next(moved
 
 
 def test_transitions_are_those_of_the_table_and_cross_what_the_history_says(moved):
-    course, table = course_of(moved), pd.read_parquet(moved.folder / "transitions.parquet")
+    folder, read = moved
+    course, table = read(), pd.read_parquet(folder / "transitions.parquet")
     found = of_every_epoch(course.transitions, 3)
     rows = table["layer"].map(course.layers.index)
     np.testing.assert_array_equal(found[rows, table["epoch"], table["from"], table["to"]], table["count"])
@@ -175,40 +183,46 @@ def test_transitions_are_those_of_the_table_and_cross_what_the_history_says(move
 
 
 def test_of_an_epoch_that_is_not_over_there_is_no_map_yet(moved):
-    file, whole = moved.folder / "transitions.parquet", course_of(moved).transitions
+    folder, read = moved
+    file, whole = folder / "transitions.parquet", read().transitions
     table = pd.read_parquet(file)
     pd.concat([table, table[table["epoch"] == 2].assign(epoch=3)]).to_parquet(file)
-    found = course_of(moved).transitions
     for name in ("bounds", "places", "counts"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
+        np.testing.assert_array_equal(getattr(read().transitions, name), getattr(whole, name))
 
 
 def test_a_table_without_epochs_is_not_shown(moved):
-    file = moved.folder / "transitions.parquet"
+    folder, read = moved
+    file = folder / "transitions.parquet"
     pd.read_parquet(file).drop(columns="epoch").to_parquet(file)
-    assert course_of(moved).transitions is None
+    assert read().transitions is None
 
 
 def test_a_run_in_which_nothing_moved_has_a_map_of_nothing(moved):
+    folder, read = moved
     for name, column in (("history", "crossings"), ("transitions", "count")):
-        frame = pd.read_parquet(moved.folder / f"{name}.parquet")
+        frame = pd.read_parquet(folder / f"{name}.parquet")
         still = frame.iloc[:0] if name == "transitions" else frame.assign(**{column: 0.0})
-        still.to_parquet(moved.folder / f"{name}.parquet")
-    assert not of_every_epoch(course_of(moved).transitions, 3).any()
+        still.to_parquet(folder / f"{name}.parquet")
+    assert not of_every_epoch(read().transitions, 3).any()
 
 
-def test_a_recorded_run_shows_its_transitions_and_where_none_were_kept_there_is_no_map(project):
-    place = stored.record("with-transitions", [project], "For a test.")
+def test_a_sample_draws_what_its_run_does(project):
+    own = course_of(sources(samples=False)[0]["done"])
+    (folder,) = stored.pack(["done"])
     try:
-        explorer = runs("done", recorded=place.name)
-        key = explorer.state["first"]
-        own, message = course_of(sources(None)[0]["done"]).transitions, explorer.data["runs"][key]
-        for name, dtype in (("bounds", "<f8"), ("places", "<f4"), ("counts", "<f4")):
-            np.testing.assert_array_equal(np.frombuffer(message[name], dtype), getattr(own, name))
-        (place / "transitions.parquet").unlink()
-        assert "counts" not in course_of(sources(place.name)[0][f"{place.name}/done"]).message()
+        course = course_of(sources()[0]["recorded/done"])
+        for name in ("weights", "steps", "shares", "oscillating", "rate", "crossed", "intervals", "accuracy"):
+            np.testing.assert_allclose(getattr(course, name), getattr(own, name), rtol=1e-5, err_msg=name)
+        assert (course.layers, course.stages, course.every) == (own.layers, own.stages, own.every)
+        for name in ("bounds", "places", "counts"):
+            np.testing.assert_array_equal(getattr(course.transitions, name), getattr(own.transitions, name))
+        explorer = runs("done")
+        assert "done" in explorer.offered and "recorded/done" in explorer.offered
+        assert explorer.title("done") == "done: AOQ, 2 bits, digits, seed 0"
+        assert explorer.title("recorded/done") == "AOQ, 2 bits, digits, seed 0"
     finally:
-        shutil.rmtree(place)
+        shutil.rmtree(folder.parent)
 
 
 def test_the_message_carries_the_numbers_of_the_course(recording):
@@ -232,35 +246,33 @@ def test_by_default_lsq_and_aoq_of_the_same_seed_are_side_by_side(recording):
 
 def test_one_run_stands_alone_and_of_many_all_are_embedded(recording):
     alone = runs(LSQ)
-    assert alone.state["second"] == NONE and list(alone.shown()) == ["LSQ, 2 bits, seed 0"]
-    third = "recorded-digits-n2uq-2bit-seed1"
+    assert alone.state["second"] == NONE and list(alone.shown()) == ["LSQ, 2 bits, digits, seed 0"]
+    third = "resnet20-digits-n2uq-2bit-seed0"
     many = runs([LSQ, AOQ, third])
     assert list(many.data["runs"]) == [LSQ, AOQ, third] and many.state["second"] == AOQ
     assert third in many.static_html()
 
 
 def test_full_precision_is_not_offered_and_said_to_have_no_codes(recording):
-    offered, without = sources("digits")
-    assert len(offered) == 50 and len(without) == 5
+    offered, without = sources()
+    assert len(offered) == 12 and len(without) == 1
     with pytest.raises(ValueError, match=r"full precision, so there are no codes to follow"):
         runs(without[0])
 
 
 def test_what_is_not_there_is_one_sentence(recording, project):
     with pytest.raises(FileNotFoundError, match=r"no run 'nobody'; there are: done"):
-        runs("nobody", recorded=None)
-    with pytest.raises(FileNotFoundError, match=r"nothing was recorded under 'digits'; there are: none yet"):
-        runs()
+        runs("nobody")
     with pytest.raises(ValueError, match="the run 'waiting' has no history of its codes: its first epoch is not over"):
-        runs("waiting", recorded=None)
+        runs("waiting", samples=False)
     with pytest.raises(ValueError, match="names is empty"):
-        runs([], recorded=None)
+        runs([], samples=False)
 
 
 def test_where_there_are_no_runs_a_sentence_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("AOQLAB_ROOT", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="no quantized runs to show yet"):
-        runs(recorded=None)
+        runs()
 
 
 def test_an_unknown_layer_or_run_in_the_state_is_one_sentence(recording):
@@ -273,16 +285,10 @@ def test_an_unknown_layer_or_run_in_the_state_is_one_sentence(recording):
         explorer.answer_run(explorer.state, "nobody")
 
 
-def test_another_run_brings_its_layers_into_the_menu(trained, monkeypatch, recording):
-    monkeypatch.setenv("AOQLAB_ROOT", str(trained[0]))
-    place = stored.recorded_dir() / "digits"
-    place.mkdir(parents=True)
+def test_another_run_brings_its_layers_into_the_menu(project):
+    place = stored.recorded_dir()
+    place.symlink_to(SAMPLES)
     try:
-        for file in (
-            "info.json",
-            *(f"{name}.parquet" for name in ("runs", "history", "levels", "intervals", "metrics")),
-        ):
-            (place / file).symlink_to(RECORDED / file)
         explorer = runs("done")
         assert explorer.state["layer"] in ("conv2", "conv3") and AOQ in explorer.offered
         answer = explorer.answer_run(explorer.state, AOQ)
@@ -295,7 +301,7 @@ def test_another_run_brings_its_layers_into_the_menu(trained, monkeypatch, recor
         with pytest.raises(ValueError, match=r"neither of the runs has the layer 'layer1.0.conv1'"):
             explorer.figure(explorer.state)
     finally:
-        shutil.rmtree(place.parent)
+        place.unlink()
 
 
 def test_the_table_has_every_layer_of_both_runs_at_the_epoch(recording):
@@ -303,7 +309,7 @@ def test_the_table_has_every_layer_of_both_runs_at_the_epoch(recording):
     explorer.set(epoch=12)
     table = explorer.table()
     assert len(table) == 42 and set(table["epoch"]) == {12} and set(table["step"]) == {252}
-    row = table.query("run == 'AOQ, 2 bits, seed 0' and layer == 'layer3.1.conv2'").iloc[0]
+    row = table.query("run == 'AOQ, 2 bits, digits, seed 0' and layer == 'layer3.1.conv2'").iloc[0]
     history = recording["history"].query("run == @AOQ and layer == 'layer3.1.conv2'").set_index("step")
     assert row["oscillating_share"] == pytest.approx(history.loc[252, "oscillating_share"])
     crossed = history.loc[252, "crossings"] - history.loc[228, "crossings"]
@@ -311,7 +317,7 @@ def test_the_table_has_every_layer_of_both_runs_at_the_epoch(recording):
 
 
 @pytest.mark.parametrize(
-    "names", [[LSQ, AOQ], [AOQ, "recorded-digits-aoq-2bit-seed1"], ["recorded-digits-n2uq-2bit-seed0"]]
+    "names", [[LSQ, AOQ], [AOQ, "resnet20-cifar-small-aoq-2bit-seed0"], ["resnet20-digits-n2uq-2bit-seed0"]]
 )
 @pytest.mark.parametrize("layer", [WHOLE, "layer2.0.conv1"])
 def test_the_picture_has_every_run_and_the_epoch(recording, names, layer):
@@ -330,20 +336,18 @@ def test_the_picture_has_every_run_and_the_epoch(recording, names, layer):
 
 
 def test_an_own_run_is_drawn_with_its_transitions(project):
-    explorer = runs("done", recorded=None)
+    explorer = runs("done", samples=False)
     with use_style():
         figure = explorer.figure(explorer.state)
     assert len(figure.subfigs) == 2 and "epoch 2" in figure.subfigs[1].axes[0].get_title()
 
 
-def test_export_records_what_is_seen(recording, tmp_path, monkeypatch):
+def test_export_records_what_is_seen(recording):
     explorer = runs()
-    for user in ("shared.paths", "plots.saving"):
-        monkeypatch.setattr(f"aoqlab.lab.{user}.figures_dir", lambda: tmp_path)
     written = explorer.answer_export(explorer.state, "seen")["json"]
     record = json.loads(written)
     assert record["parameters"]["runs"] == [LSQ, AOQ] and record["parameters"]["epoch"] == 30
-    assert record["seeds"] == [0, 0] and len(record["data"]) == len(explorer.offered[LSQ].files) >= 4
+    assert record["seeds"] == [0, 0] and len(record["data"]) == 2 * 5
     assert [row["layer"] for row in record["parameters"]["table"]] == [explorer.state["layer"]] * 2
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...plots import method_label
-from ...shared import paths
-from ...training import stored as stored
+from ...training import stored
+from ...training.config import FULL_PRECISION
 from ..base import packed
 
 WHOLE = "all layers"
@@ -24,32 +24,25 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Source:
-    """A quantized run that can be looked at: what it is, and the folder that its tables lie in."""
+    """A training whose codes can be followed: what it is, and where its tables come from."""
 
     run: str
     method: str
+    data: str
     bits: int
     seed: int
     epochs: int
-    track_every: int
-    folder: Path
-    recorded: bool
+    table: Callable[[str], pd.DataFrame]
+    """Read ``history``, ``levels``, ``intervals``, ``metrics`` or ``transitions``; empty where it is not kept."""
+    track_every: int = 1
+    files: Sequence[Path] = ()
+    sample: bool = False
+    """Whether it comes with the project."""
 
     @property
     def title(self) -> str:
-        return f"{method_label(self.method)}, {self.bits} bits, seed {self.seed}"
-
-    def table(self, name: str) -> pd.DataFrame:
-        """The rows of this run in ``history``, ``levels``, ``intervals``, ...; none where it is not kept."""
-        file = self.folder / f"{name}.parquet"
-        if not file.is_file():
-            return pd.DataFrame()
-        return pd.read_parquet(file, filters=[("run", "==", self.run)] if self.recorded else None)
-
-    @property
-    def files(self) -> list[Path]:
-        every = [self.folder / f"{name}.parquet" for name in _FILES]
-        return [file for file in every if file.is_file()]
+        """What it is in a few words."""
+        return f"{method_label(self.method)}, {self.bits} bits, {Path(self.data).name}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -131,39 +124,34 @@ class Course:
         }
 
 
-def sources(recorded: str | None) -> tuple[dict[str, Source], list[str]]:
-    """Runs with codes to follow by key, a recording's first and the newest of ``data/runs/`` last; and those without.
+def sources(samples: bool = True) -> tuple[dict[str, Source], list[str]]:
+    """Return the runs with codes to follow by key, samples first and the newest last, and the keys of all others.
 
-    The key is the run's name, "recording/name" where a run of one's own has the same. Raises ``FileNotFoundError``
-    for a recording that is not there.
+    The key is the run's name, "recorded/NAME" for a sample where ``data/runs/`` has a run of that name.
     """
-    found, without = {}, []
-    folder = paths.data_dir() / "runs"
-    own = stored.overview(folder)
-    if recorded is not None:
-        if recorded not in stored.recorded_names():
-            there = ", ".join(stored.recorded_names())
-            raise FileNotFoundError(
-                f"nothing was recorded under {recorded!r}; there are: {there or 'none yet'}; None shows own runs"
-            )
-        place, taken = stored.recorded_dir() / recorded, set(own["run"])
-        for row in pd.read_parquet(place / "runs.parquet").itertuples():
-            key = f"{recorded}/{row.run}" if row.run in taken else str(row.run)
-            if row.method == "fp32":
+    found: dict[str, Source] = {}
+    without = []
+    own = set(stored.names())
+    for folder in (stored.recorded_dir(), stored.runs_dir()) if samples else (stored.runs_dir(),):
+        sample = folder == stored.recorded_dir()
+        for run in stored.readable(folder, tables=()):
+            key = f"recorded/{run.name}" if sample and run.name in own else run.name
+            if run.settings["method"] == FULL_PRECISION:
                 without.append(key)
             else:
-                numbers = (int(row.bits), int(row.seed), int(row.epochs), int(row.track_every))
-                found[key] = Source(str(row.run), str(row.method), *numbers, place, True)
-    for row in own.itertuples():
-        if pd.isna(row.bits):
-            without.append(str(row.run))
-            continue
-        every = json.loads((folder / row.run / "config.json").read_text(encoding="utf-8"))["settings"].get(
-            "track_every", 1
-        )
-        numbers = (int(row.bits), int(row.seed), int(row.epochs), int(every))
-        found[str(row.run)] = Source(str(row.run), str(row.method), *numbers, folder / row.run, False)
+                found[key] = _stored_source(run, folder / run.name, sample)
     return found, without
+
+
+def _stored_source(run: stored.StoredRun, folder: Path, sample: bool) -> Source:
+    files = {name: folder / f"{name}.parquet" for name in _FILES}
+
+    def table(name: str) -> pd.DataFrame:
+        return pd.read_parquet(files[name]) if files[name].is_file() else pd.DataFrame()
+
+    chosen = {name: run.settings[name] for name in ("method", "data", "bits", "seed", "epochs", "track_every")}
+    there = [file for file in files.values() if file.is_file()]
+    return Source(run.name, table=table, files=there, sample=sample, **chosen)
 
 
 def course_of(source: Source) -> Course:
@@ -174,7 +162,7 @@ def course_of(source: Source) -> Course:
     records = np.unique(history["step"].to_numpy())
     ends = np.concatenate([[0], metrics["step"].to_numpy()])
     when = np.minimum(records * source.track_every, ends[-1])
-    at = np.maximum(np.searchsorted(when, ends, side="right") - 1, 0)
+    at = stored.epoch_records(when, ends)
     layers = list(dict.fromkeys(history["layer"]))
     of = {
         name: history.pivot(index="layer", columns="step", values=name).loc[layers].to_numpy(np.float64)

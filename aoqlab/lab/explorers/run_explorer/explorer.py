@@ -1,6 +1,6 @@
 """The run explorer: slide through the epochs of a training, or of two side by side, layer by layer.
 
-In a notebook: ``runs()``, ``runs("name of a run")``, ``runs(["one", "another"])``, ``runs(recorded="cifar10-...")``.
+In a notebook: ``runs()``, ``runs("name of a run")``, ``runs(["one", "another"])``.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ SORT = "-oscillating 0"
 """How the table begins: "-" or "+", what by, and of which run; as the browser writes it."""
 
 
-def runs(names: str | Iterable[str] | None = None, recorded: str | None = "digits") -> Runs:
-    """An explorer of trainings over their epochs: one run, or two on shared axes.
+def runs(names: str | Iterable[str] | None = None, samples: bool = True) -> Runs:
+    """Return an explorer of trainings over their epochs: one run, or two on shared axes.
 
-    ``names``: runs in ``data/runs/`` or in the recording ``recorded`` (``None``: no recording); the first two are
-    shown, all of them live on in exported HTML, others are chosen from while a kernel runs. Default: LSQ and AOQ with
-    the same seed where there are both. Raises ``FileNotFoundError`` or ``ValueError`` where there is no such run or
-    its codes were not followed, as in full precision.
+    ``names``: runs in ``data/runs/`` or, with ``samples``, in ``data/recorded/``; the first two are shown, all of them
+    stay alive in exported HTML, others are chosen from while a kernel runs. Default: LSQ and AOQ with the same seed
+    where there are both. Raises ``FileNotFoundError`` or ``ValueError`` where there is no such run or its codes were
+    not followed, as in full precision.
     """
-    offered, without = sources(recorded)
+    offered, without = sources(samples)
     if not offered:
-        raise FileNotFoundError("there are no quantized runs to show yet: train one, or name a recording")
+        raise FileNotFoundError("there are no quantized runs to show yet; train one: `bash run.sh resnet20 2 1`")
     wanted = _pair(offered) if names is None else [names] if isinstance(names, str) else list(dict.fromkeys(names))
     if not wanted:
         raise ValueError("names is empty: name one run or more, or leave it out")
@@ -51,13 +51,13 @@ def runs(names: str | Iterable[str] | None = None, recorded: str | None = "digit
 
 
 def _pair(offered: Mapping[str, Source]) -> list[str]:
-    """LSQ and AOQ with the same bits and seed; else the newest two runs."""
-    found: dict[tuple[str, int, int], str] = {}
+    """LSQ and AOQ with the same data, bits and seed; otherwise the newest two runs."""
+    found: dict[tuple[str, str, int, int], str] = {}
     for key, run in offered.items():
-        found.setdefault((run.method, run.bits, run.seed), key)
-    for (method, bits, seed), key in found.items():
-        if method == "lsq" and ("aoq", bits, seed) in found:
-            return [key, found["aoq", bits, seed]]
+        found.setdefault((run.method, run.data, run.bits, run.seed), key)
+    for (method, *alike), key in found.items():
+        if method == "lsq" and ("aoq", *alike) in found:
+            return [key, found["aoq", *alike]]
     return list(offered)[-2:]
 
 
@@ -85,7 +85,7 @@ class Runs(Explorer):
             data={
                 "runs": {name: course.message() for name, course in zip(names, loaded, strict=True)},
                 "offered": {
-                    key: {"title": texts[key], "color": method_color(run.method), "recorded": run.recorded}
+                    key: {"title": texts[key], "color": method_color(run.method), "recorded": run.sample}
                     for key, run in offered.items()
                 },
                 "whole": WHOLE,
@@ -161,14 +161,14 @@ class Runs(Explorer):
         return {
             "parameters": {**whole, "table": here[here["layer"] == state["layer"]].astype(object).to_dict("records")},
             "seeds": [run.seed for run in chosen],
-            "data": list(dict.fromkeys(file for run in chosen for file in run.files)),
+            "data": [file for run in chosen for file in run.files],
         }
 
     def _texts(self) -> dict[str, str]:
-        """Runs of one's own by name, recorded ones by what they are; with their name where that is not enough."""
-        titles = [run.title for run in self.offered.values()]
+        """Own runs by name, samples by what they are; with their name where that is not enough."""
+        titles = [run.title for run in self.offered.values() if run.sample]
         return {
-            key: run.title if run.recorded and titles.count(run.title) == 1 else f"{key}: {run.title}"
+            key: run.title if run.sample and titles.count(run.title) == 1 else f"{key}: {run.title}"
             for key, run in self.offered.items()
         }
 
