@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from aoqlab.lab.explorers import intervals, toy
-from aoqlab.lab.explorers.base.pages import portable, source_of
+from aoqlab.lab.explorers.base.pages import portable
+from aoqlab.lab.explorers.base.scripts import bundled
 from aoqlab.lab.toy.regression import RegressionProblem
 
 from .harness import Hand
@@ -31,7 +32,7 @@ window.model = {
     return answer;
   },
 };
-mount(document.querySelector("#here"), model);
+mount(document.querySelector("#here"), model, explore);
 </script>"""
 
 
@@ -53,7 +54,7 @@ def backed(page, tmp_path):
         given = {name: portable(getattr(explorer, name)) for name in names}
         inline = json.dumps(given).replace("<", "\\u003c")
         page.expose_function("kernel", kernel)
-        (tmp_path / "page.html").write_text(PAGE % (source_of(explorer.script_files()), inline))
+        (tmp_path / "page.html").write_text(PAGE % (bundled(explorer.script_file()), inline))
         page.goto((tmp_path / "page.html").as_uri())
         hand = Hand(page, page.locator(".aoq"))
         hand.root.locator(".readouts b, .say:not(:empty)").first.wait_for()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from aoqlab.lab.explorers import Intervals
-from aoqlab.lab.explorers.base.pages import portable, source_of
+from aoqlab.lab.explorers.base.pages import portable
+from aoqlab.lab.explorers.base.scripts import bundled
+from aoqlab.lab.explorers.interval_explorer import weight_summary
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +19,7 @@ def javascript():
     if playwright is None:
         pytest.skip("playwright is not installed")
     node = Path(playwright.origin).parent / "driver" / "node"
-    source = "globalThis.document = globalThis.matchMedia = undefined;\n" + source_of(Intervals.script_files()[:1])
+    source = bundled(Path(weight_summary.__file__).with_suffix(".js"))
     loop = """
     import { createInterface } from "node:readline";
     for await (const line of createInterface({ input: process.stdin })) {

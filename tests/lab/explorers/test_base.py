@@ -16,6 +16,8 @@ from aoqlab.lab.explorers.base.pages import without_widgets
 class Waves(Explorer):
     """As in the module's docstring."""
 
+    script = "waves.js"
+
     def __init__(self, data=None):
         controls = [
             Slider("frequency", "frequency f", [1, 2, 4, 8], shown="{:g} Hz".format, index=1),

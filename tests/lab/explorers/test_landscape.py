@@ -12,6 +12,7 @@ import pytest
 
 from aoqlab import ThreeStage
 from aoqlab.lab.explorers.base import pages
+from aoqlab.lab.explorers.base.scripts import bundled
 from aoqlab.lab.explorers.landscape_explorer.explorer import LEARNING_RATES, METHODS, SHRINKS, Landscape, landscape
 from aoqlab.lab.plots.saving import load_figure_info
 from aoqlab.lab.toy.landscape import LandscapeProblem, run_landscape
@@ -32,14 +33,12 @@ console.log(JSON.stringify(found));
 
 
 def in_the_browser(explorer, cases):
-    """What ``walks.js`` makes of cases [method, index of shrink_min, lr, start, step]."""
+    """What the script makes of cases [method, index of shrink_min, lr, start, step]."""
     playwright = importlib.util.find_spec("playwright")
     if playwright is None:
         pytest.skip("playwright, which brings a JavaScript engine, is not installed")
     node = Path(playwright.origin).parent / "driver" / "node"
-    source = "globalThis.document = globalThis.matchMedia = undefined;\n" + pages.source_of(
-        Landscape.script_files()[:1]
-    )
+    source = bundled(Landscape.script_file())
     given = {"data": pages.portable(dict(explorer.data)), "cases": cases}
     reading = 'import { readFileSync } from "node:fs";\nconst given = JSON.parse(readFileSync(0, "utf8"));\n'
     command = [str(node), "--input-type=module", "-e", reading + source + WALKS]

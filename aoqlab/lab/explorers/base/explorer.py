@@ -3,7 +3,7 @@
 An explorer is one Python file and one JavaScript file beside it::
 
     class Waves(Explorer):
-        scripts = ("waves.js",)
+        script = "waves.js"
 
         def __init__(self):
             frequency = Slider("frequency", "frequency f", [1, 2, 4, 8], shown="{:g} Hz".format, index=1)
@@ -22,7 +22,9 @@ An explorer is one Python file and one JavaScript file beside it::
 
 ``waves.js`` defines ``explore(ui)``, which is called once per view and returns what to call later::
 
-    function explore(ui) {
+    import { number } from "../base/numbers.js";
+
+    export function explore(ui) {
       const panel = ui.panel({ title: "wave", height: 220 });
       return {
         draw(state) {              // before the next frame after every change
@@ -43,9 +45,9 @@ An explorer is one Python file and one JavaScript file beside it::
 ``stairs``, ``area``, ``dots``, ``heat``, ...; see ``plot.js``), ``canvas``, ``describe(text)`` and
 ``onpoint(function(x, y))``. Arrays travel as bytes (:func:`packed`); ``floats(data.name)`` reads them.
 
-No script is bundled: ``words.js``, ``plot.js``, ``mount.js``, ``hosts.js`` and the explorer's own are put one after the
-other, live (anywidget) and in exported pages alike. Sliders stand at whole numbers, the index of a stop: browsers
-change real numbers by displaying them.
+Live (anywidget) and in exported pages the same text runs: :func:`~.scripts.bundled` puts the script after all that it
+imports and all of ``base/``. A ``style.css`` next to it is applied. The place of a slider is a whole number, the index
+of a stop: browsers change real numbers by displaying them.
 """
 
 from __future__ import annotations
@@ -68,7 +70,8 @@ from ...plots import use_style
 from ...plots.saving import save_figure
 from ...shared import paths
 from .controls import Control, Slider
-from .pages import WIDGET, portable, source_of
+from .pages import WIDGET, portable
+from .scripts import bundled
 
 _FORMATS = ("png", "svg", "pdf", "json")
 
@@ -80,8 +83,8 @@ class Explorer(anywidget.AnyWidget):
     setting it moves the controls. ``extra`` are names in the state that no control shows (any JSON value).
     """
 
-    scripts: ClassVar[tuple[str, ...]] = ()
-    """JavaScript files in the folder of the class that lists them, or whole paths; put one after the other."""
+    script: ClassVar[str]
+    """The JavaScript module that has ``explore``: a file next to that of the class which names it, or a whole path."""
 
     state = traitlets.Dict().tag(sync=True)
     data = traitlets.Dict().tag(sync=True)
@@ -98,7 +101,9 @@ class Explorer(anywidget.AnyWidget):
     ) -> None:
         self.controls = {control.name: control for control in controls}
         self.extra = dict(extra or {})
-        self._esm = source_of(self.script_files()) + "export default { render: ({ model, el }) => live(model, el) };\n"
+        self._esm = (
+            bundled(self.script_file()) + "export default { render: ({ model, el }) => live(model, el, explore) };\n"
+        )
         super().__init__(
             state={name: control.start for name, control in self.controls.items()} | self.extra,
             data=dict(data),
@@ -109,11 +114,10 @@ class Explorer(anywidget.AnyWidget):
         self.on_msg(self._asked)
 
     @classmethod
-    def script_files(cls) -> list[Path]:
-        """Return the files of ``scripts``."""
-        owner = next(one for one in cls.__mro__ if "scripts" in vars(one))
-        folder = Path(getattr(sys.modules[owner.__module__], "__file__", None) or "").parent
-        return [folder / name for name in cls.scripts]
+    def script_file(cls) -> Path:
+        """Return the path of ``script``."""
+        owner = next(one for one in cls.__mro__ if "script" in vars(one))
+        return Path(getattr(sys.modules[owner.__module__], "__file__", None) or "").parent / cls.script
 
     @abstractmethod
     def figure(self, state: Mapping[str, Any]) -> Figure:
@@ -211,7 +215,7 @@ class Explorer(anywidget.AnyWidget):
         return (
             f'<div data-aoq-page="{self._page}"><p>{escape(self._title)}: run the cell again (or trust the notebook) '
             "to see this explorer.</p></div>\n"
-            f'<script type="module">\n{source_of(self.script_files())}asleep({inline});\n</script>'
+            f'<script type="module">\n{bundled(self.script_file())}asleep({inline}, explore);\n</script>'
         )
 
 

@@ -1,30 +1,17 @@
 // Controls, readouts and questions to the kernel, for every explorer. Its own file defines explore(ui); see base/explorer.py.
 
+import { themeOf } from "./colors.js";
+import { freshId, make } from "./elements.js";
+import { exporter } from "./export_row.js";
+import { Axes } from "./plot.js";
+
 const REST = 150; // milliseconds without a change after which the hand rests
 const SLOW = 4000; // milliseconds without an answer after which a person is told
-const GONE =
+export const GONE =
   "This needs a running kernel, and none is here: run the cell again. Sliders and pictures go on without it.";
 
-const bytesOf = (value) => {
-  if (value && value.base64 !== undefined) return Uint8Array.from(atob(value.base64), (c) => c.charCodeAt(0));
-  if (ArrayBuffer.isView(value))
-    return new Uint8Array(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength));
-  return new Uint8Array(value);
-};
-const floats = (value) => new Float32Array(bytesOf(value).buffer);
-const doubles = (value) => new Float64Array(bytesOf(value).buffer);
-const integers = (value) => new Int32Array(bytesOf(value).buffer);
-
-function make(tag, properties = {}, ...children) {
-  const node = Object.assign(document.createElement(tag), properties);
-  node.append(...children);
-  return node;
-}
-
-let names = 0; // ids of labelled inputs, unique in this module; the page's own name makes them unique beyond it
-
 // Builds the explorer in `el` over a model { get, save, onstate, onlife, alive, ask }; returns what takes it away again.
-function mount(el, model) {
+export function mount(el, model, explore) {
   const root = make("div", { className: "aoq" });
   root.append(make("style", { textContent: STYLE }), make("h3", { textContent: model.get("_title") }));
   root.setAttribute("role", "group");
@@ -148,7 +135,7 @@ function mount(el, model) {
   }
 
   function row(spec) {
-    const id = `aoq-${model.get("_page")}-${names++}`;
+    const id = freshId(model.get("_page"));
     const label = make("label", { textContent: spec.label, htmlFor: id });
     const node = make("div", { className: `control ${spec.kind}` });
     node.dataset.name = spec.name;

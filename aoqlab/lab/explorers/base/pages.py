@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...shared.files import write_atomic
 from ...shared.notebooks import WIDGET as WIDGET
 from ...shared.notebooks import without_widgets as without_widgets
-
-HERE = Path(__file__).parent
-SHARED = ("words.js", "plot.js", "mount.js", "hosts.js")
 
 
 def export_html(notebook: str | Path, out: str | Path | None = None) -> Path:
@@ -30,13 +26,6 @@ def export_html(notebook: str | Path, out: str | Path | None = None) -> Path:
     exporter = HTMLExporter(require_js_url="", mathjax_url="", jquery_url="", mermaid_js_url="", widget_renderer_url="")
     body, _ = exporter.from_notebook_node(page)
     return write_atomic(target, body.encode())
-
-
-def source_of(scripts: Sequence[Path]) -> str:
-    """All that explorers share and the files of one explorer, one after the other: a module without its end."""
-    style = json.dumps((HERE / "style.css").read_text(encoding="utf-8"))
-    parts = [path.read_text(encoding="utf-8") for path in (*(HERE / name for name in SHARED), *scripts)]
-    return f"const STYLE = {style};\n" + "\n".join(parts)
 
 
 def portable(value: Any) -> Any:

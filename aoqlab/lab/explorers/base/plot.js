@@ -1,8 +1,10 @@
 // Drawing on a canvas: axes with ticks, the marks that stand in them, a scale of colours beside them.
 
+import { short, ticks } from "./numbers.js";
+
 // Axes on a cleared canvas. Options: x, y (limits), xlabel, ylabel, xformat, yformat, xticks, yticks (places), logx,
 // logy, square, bar (whether there is room for a colorbar). Marks take data coordinates and are cut at the frame.
-class Axes {
+export class Axes {
   constructor(
     canvas,
     theme,

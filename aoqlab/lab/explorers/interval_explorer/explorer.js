@@ -1,8 +1,12 @@
 // The interval explorer: histogram with thresholds and levels, staircase, level occupancy, readouts; all from summaries.
 
+import { mix } from "../base/colors.js";
+import { number, percent } from "../base/numbers.js";
+import { after, bestLevel, Pulled, readoutsOf, unpacked } from "./weight_summary.js";
+
 const sizeText = (n) => String(n).replace(/\B(?=(\d{3})+$)/g, ",");
 
-function explore(ui) {
+export function explore(ui) {
   const { data, specs } = ui,
     summaries = {},
     loading = {},

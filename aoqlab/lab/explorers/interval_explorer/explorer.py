@@ -71,7 +71,7 @@ def intervals(source: Weights, layer: str | None = None, *, schedule: ThreeStage
 class Intervals(Explorer):
     """Made by :func:`intervals`."""
 
-    scripts = ("weight_summary.js", "explorer.js")
+    script = "explorer.js"
 
     def __init__(self, name: str, layers: Mapping[str, Layer], layer: str, schedule: ThreeStage) -> None:
         self.name, self.layers = name, dict(layers)

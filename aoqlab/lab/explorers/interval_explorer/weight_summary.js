@@ -1,5 +1,8 @@
 // A layer's weights as summary.py packs them, and every number that follows from thresholds and levels by prefix sums.
 
+import { bytesOf } from "../base/arrays.js";
+import { number } from "../base/numbers.js";
+
 async function inflated(value) {
   const stream = new Blob([bytesOf(value)]).stream().pipeThrough(new DecompressionStream("deflate"));
   const planes = new Uint8Array(await new Response(stream).arrayBuffer());
@@ -10,7 +13,7 @@ async function inflated(value) {
   return out;
 }
 
-async function unpacked(message) {
+export async function unpacked(message) {
   const [steps, counts, bins] = await Promise.all([
     inflated(message.values),
     bytesOf(message.counts).length ? inflated(message.counts) : null,
@@ -99,7 +102,7 @@ class Summary {
 }
 
 // The weights with every one pulled by the share `pull` towards the middle of its bin, as dampening alone moves them.
-class Pulled {
+export class Pulled {
   constructor(summary, thresholds, centres, pull) {
     Object.assign(this, { summary, thresholds, centres, keep: 1 - pull });
   }
@@ -133,7 +136,7 @@ class Pulled {
 
 // Everything the readouts show, in the units of the weights. grid: { thresholds, levels, centres }, ascending; pull as
 // above; near: distance from a threshold; move: how far every weight moves in one step, up or down with equal chance.
-function readoutsOf(summary, grid, { pull = 0, near = 0, move = 0 } = {}) {
+export function readoutsOf(summary, grid, { pull = 0, near = 0, move = 0 } = {}) {
   const { thresholds, levels, centres } = grid,
     { size } = summary;
   const pulled = new Pulled(summary, thresholds, centres, pull),
@@ -208,12 +211,12 @@ function readoutsOf(summary, grid, { pull = 0, near = 0, move = 0 } = {}) {
 }
 
 // "at most" the distance away: weights exactly at x count, so the next number above is asked for.
-function after(x) {
+export function after(x) {
   return x + Math.max(Math.abs(x), 1e-30) * 2 ** -40;
 }
 
 // The level interval of least squared error at these thresholds.
-function bestLevel(summary, thresholds, centres, pull, cut, alpha) {
+export function bestLevel(summary, thresholds, centres, pull, cut, alpha) {
   let above = 0,
     below = 0,
     before = ZERO;

@@ -1,11 +1,17 @@
 // The landscape explorer: the picture of the walks that walks.js makes. See landscape.py.
 
+import { doubles, integers } from "../base/arrays.js";
+import { mix } from "../base/colors.js";
+import { make } from "../base/elements.js";
+import { number, ticks } from "../base/numbers.js";
+import { accountOf, basinOf, hullOf, valueAt, walk } from "./walks.js";
+
 const METHODS = ["conventional", "oscillating"];
 const NAMES = { conventional: "LSQ (conventional)", oscillating: "AOQ (oscillating)" };
 
 const BASINS = { deep: "deep basin", shallow: "shallow basin", other: "in neither basin" };
 
-function explore(ui) {
+export function explore(ui) {
   const { data, specs } = ui,
     { problem, steps } = data,
     side = problem.spacing * problem.reach + 0.25;

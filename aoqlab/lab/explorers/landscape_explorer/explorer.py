@@ -47,7 +47,7 @@ def landscape(
 class Landscape(Explorer):
     """Made by :func:`landscape`."""
 
-    scripts = ("walks.js", "explorer.js")
+    script = "explorer.js"
 
     def __init__(self, problem: LandscapeProblem, steps: int, schedule: ThreeStage) -> None:
         self.problem, self.steps, self.schedule = problem, steps, schedule

@@ -1,6 +1,6 @@
 // Walks on the landscape as aoqlab.toy.landscape makes them, their hulls, and what they have seen.
 
-function valueAt({ bowl, wells }, x, y) {
+export function valueAt({ bowl, wells }, x, y) {
   let value = 0.5 * bowl * (x * x + y * y);
   for (const [cx, cy, depth, width] of wells)
     value -= depth * Math.exp(((x - cx) ** 2 + (y - cy) ** 2) / (-2 * width ** 2));
@@ -9,7 +9,7 @@ function valueAt({ bowl, wells }, x, y) {
 
 // Training from a start, with the factors [thresholds, levels, dampening] of every step, as aoqlab.toy.landscape does
 // it, operation by operation: { weights, positions }, two numbers per step.
-function walk({ spacing, reach, bowl, wells }, factors, lr, start) {
+export function walk({ spacing, reach, bowl, wells }, factors, lr, start) {
   const steps = factors.length / 3 - 1;
   const weights = new Float64Array(2 * steps + 2),
     positions = new Int32Array(2 * steps + 2),
@@ -46,7 +46,7 @@ function walk({ spacing, reach, bowl, wells }, factors, lr, start) {
 }
 
 // Corners of the convex hull of points [[x, y], ...], counter-clockwise (Andrew's monotone chain).
-function hullOf(points) {
+export function hullOf(points) {
   const ordered = [...points].sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   if (ordered.length < 3) return ordered;
   const turn = (a, b, c) => (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]);
@@ -70,7 +70,7 @@ const areaOf = (hull) =>
   ) / 2;
 
 // What a walk has seen up to every step; points are visited in the order of `seen`.
-function accountOf(problem, { positions }) {
+export function accountOf(problem, { positions }) {
   const n = positions.length / 2,
     { spacing } = problem;
   const value = new Float64Array(n),
@@ -95,7 +95,7 @@ function accountOf(problem, { positions }) {
   return { value, area, crossings, count, seen };
 }
 
-function basinOf({ spacing, wells: [shallow, deep] }, x, y) {
+export function basinOf({ spacing, wells: [shallow, deep] }, x, y) {
   const inside = ([cx, cy]) => (x - cx) ** 2 + (y - cy) ** 2 < spacing ** 2;
   return inside(deep) ? "deep" : inside(shallow) ? "shallow" : "other";
 }

@@ -1,26 +1,21 @@
 // The run explorer: two trainings at one epoch and over all of them; level shares, step sizes, crossings, oscillating
 // share, transitions, and a table of all layers. All numbers of a run are here, so sliding asks nobody.
 
-const RUNS_STYLE = `
-.aoq.runs .control { grid-template-columns: 9.5em minmax(0, 1fr); }
-.aoq.runs .control.slider { grid-column: 1 / -1; grid-template-columns: 9.5em 1fr auto; }
-.aoq.runs figure { flex-basis: calc(50% - 8px); }
-.aoq.runs figure.words { flex-basis: 100%; }
-.aoq.runs .readouts { grid-template-columns: repeat(4, 1fr); }
-@container (min-width: 700px) { .aoq.runs .control.slider { grid-template-columns: 9.5em 1fr auto auto; }
-  .aoq.runs .control .buttons { grid-column: auto; } }
-@container (max-width: 700px) { .aoq.runs .readouts { grid-template-columns: 1fr 1fr; } }
-.aoq figure .missing { color: var(--dim); margin: 4px 0; max-width: 60em; }`;
+import { doubles, floats } from "../base/arrays.js";
+import { mix } from "../base/colors.js";
+import { make } from "../base/elements.js";
+import { number, percent, ticks } from "../base/numbers.js";
+import { layerTable } from "./layer_table.js";
+import { drawTransitions } from "./transition_maps.js";
 
 const NO_TRANSITIONS = "Not kept: this run has no table of transitions.";
 
-function explore(ui) {
+export function explore(ui) {
   const { data } = ui,
     runs = {},
     loading = {},
     slots = ["first", "second"],
     here = { first: null, second: data.none };
-  ui.el.append(make("style", { textContent: RUNS_STYLE }));
   ui.el.classList.add("runs");
   const levels = ui.panel({ title: "share of weights on every level; lines on the bars: at the start", height: 220 });
   const intervals = ui.panel({ title: "step size s", height: 220 });
@@ -31,7 +26,7 @@ function explore(ui) {
     panel.missing = panel.figure.appendChild(make("p", { className: "missing", textContent: NO_TRANSITIONS }));
     return panel;
   });
-  for (const panel of [levels, intervals, rate, oscillating, ...maps]) panel.figure.style.flexBasis = ""; // that of RUNS_STYLE
+  for (const panel of [levels, intervals, rate, oscillating, ...maps]) panel.figure.style.flexBasis = ""; // as in style.css
   const table = layerTable(ui);
   let end = 0,
     layers = "",

@@ -64,7 +64,7 @@ def _pair(offered: Mapping[str, Source]) -> list[str]:
 class Runs(Explorer):
     """Made by :func:`runs`."""
 
-    scripts = ("layer_table.js", "transition_maps.js", "explorer.js")
+    script = "explorer.js"
 
     def __init__(self, offered: Mapping[str, Source], names: list[str]) -> None:
         self.offered = dict(offered)

@@ -1,23 +1,7 @@
 // The run explorer's table: all layers of one or two runs at an epoch, sortable by every column.
 
-const LAYERS_STYLE = `
-.aoq.runs .about { color: var(--dim); margin: 8px 0 2px; }
-.aoq .layers { overflow: auto; max-height: 530px; margin: 0 0 8px; border: 1px solid var(--edge); }
-.aoq .layers table { border-collapse: collapse; width: 100%; margin: 0; font: inherit; font-variant-numeric: tabular-nums; }
-.aoq .layers :is(th, td) { text-align: right; padding: 1px 8px; font-weight: normal; white-space: nowrap; border: 0; color: var(--fg);
-  background: var(--bg); }
-.aoq .layers th:first-child { text-align: left; position: sticky; left: 0; }
-.aoq .layers thead { position: sticky; top: 0; z-index: 1; }
-.aoq .layers thead tr:last-child th { box-shadow: inset 0 -1px var(--edge); padding-bottom: 2px; }
-.aoq .layers .run { border-left: 1px solid var(--edge); }
-.aoq .layers thead tr:first-child .run { text-align: left; }
-.aoq .layers .whole :is(th, td) { border-bottom: 1px solid var(--edge); }
-.aoq .layers button { border: 0; background: none; padding: 1px 2px; height: 22px; min-height: 0; line-height: 20px; font: inherit; color: inherit; }
-.aoq .layers thead button:hover, .aoq .layers tbody button:hover { text-decoration: underline; }
-.aoq .layers .chosen :is(th, td) { background: var(--soft); } .aoq .layers .chosen button { font-weight: 600; }
-.aoq .layers .key { display: inline-block; width: 22px; height: 0; border-top: 3px solid; margin-right: 6px; vertical-align: middle; }
-.aoq .layers .key.dashed { border-top-style: dashed; }
-.aoq .layers [hidden] { display: none; }`;
+import { make } from "../base/elements.js";
+import { number, percent } from "../base/numbers.js";
 
 const QUANTITIES = [
   ["oscillating", "oscillating"],
@@ -26,12 +10,11 @@ const QUANTITIES = [
 ];
 
 // Headers sort, a layer's button chooses it. state.sort: "-" or "+" and "<quantity> <which run>".
-function layerTable(ui) {
+export function layerTable(ui) {
   const { data } = ui,
     box = make("div", { className: "layers" });
   const about = make("p", { className: "about" }),
     grid = make("table");
-  ui.el.append(make("style", { textContent: LAYERS_STYLE }));
   grid.setAttribute("aria-label", "all layers");
   const top = make("tr"),
     names = make("tr"),

@@ -1,7 +1,10 @@
 // Transition maps of the run explorer, all on one scale of colours, so that epochs and two runs compare.
 
+import { mix } from "../base/colors.js";
+import { short } from "../base/numbers.js";
+
 // maps: [{ panel, counts, n, where }], counts[from * n + to]; low and high: the scale.
-function drawTransitions(maps, { low, high }, heat) {
+export function drawTransitions(maps, { low, high }, heat) {
   const span = Math.log(high / low);
   const at = (count) => (span > 0 ? Math.log(count / low) / span : 0.5),
     shade = (count) => mix(heat, at(count));

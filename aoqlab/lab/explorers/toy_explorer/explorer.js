@@ -1,12 +1,13 @@
 // The toy explorer: what the runs of a point on the surfaces did, and runs made live. See toy.py.
 
-// Pairs of panels, AOQ beside LSQ, stay together.
-const TOY_STYLE = `
-.aoq.toy .panels { display: grid; grid-template-columns: minmax(0, 1fr); }
-@container (min-width: 560px) { .aoq.toy .panels { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
-@container (min-width: 1100px) { .aoq.toy .panels { grid-template-columns: repeat(4, minmax(0, 1fr)); } }`;
+import { bytesOf, floats } from "../base/arrays.js";
+import { mix } from "../base/colors.js";
+import { make } from "../base/elements.js";
+import { number } from "../base/numbers.js";
+import { Courses, METHODS, meanOf, NAMES, SETTINGS, SYMBOLS, surfacesOf } from "./surface.js";
 
-function explore(ui) {
+// Pairs of panels, AOQ beside LSQ, stay together.
+export function explore(ui) {
   const { data, specs } = ui,
     measures = Object.fromEntries(specs.measure.options),
     levels = data.levels;
@@ -30,7 +31,6 @@ function explore(ui) {
   const origins = Object.fromEntries(
     METHODS.map((method) => [method, ui.panel({ title: NAMES[method], height: 240 })]),
   );
-  ui.el.append(make("style", { textContent: TOY_STYLE }));
   ui.el.classList.add("toy");
   const edges = floats(data.edges),
     samples = data.samples && readSamples(data.samples);

@@ -64,7 +64,7 @@ def toy(source: str | None = None, *, live: RegressionProblem = LIVE, seeds: Seq
 class Toy(Explorer):
     """Made by :func:`toy`."""
 
-    scripts = ("surface.js", "explorer.js")
+    script = "explorer.js"
 
     def __init__(self, source: str, live: RegressionProblem, seeds: tuple[int, ...]) -> None:
         self.source, self.problem, self.live_seeds = source, live, seeds

@@ -1,15 +1,18 @@
 // Stored courses of all settings, and the two surfaces of their ends with a ring on each. See toy.py.
 
-const METHODS = ["aoq", "lsq"];
-const NAMES = { aoq: "AOQ", lsq: "LSQ" };
-const SETTINGS = { aoq: "shrink_min", lsq: "step_init" };
-const SYMBOLS = { aoq: "α_min", lsq: "s₀" };
+import { mix } from "../base/colors.js";
+import { number } from "../base/numbers.js";
 
-const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+export const METHODS = ["aoq", "lsq"];
+export const NAMES = { aoq: "AOQ", lsq: "LSQ" };
+export const SETTINGS = { aoq: "shrink_min", lsq: "step_init" };
+export const SYMBOLS = { aoq: "α_min", lsq: "s₀" };
+
+export const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 // Arrays of shape (learning rates, settings, seeds, records) and what is asked of them; runs of one place are `seeds`
 // courses of `records` numbers.
-class Courses {
+export class Courses {
   constructor(values, rates, settings, seeds) {
     Object.assign(this, { values, rates, settings, seeds, records: values.length / (rates * settings * seeds) });
   }
@@ -32,7 +35,7 @@ class Courses {
 }
 
 // Both surfaces of a measure on one scale; draw(state) puts the rings where the sliders stand.
-function surfacesOf(ui, stored, maps, measures) {
+export function surfacesOf(ui, stored, maps, measures) {
   const { data } = ui,
     surfaces = {};
 
