@@ -47,7 +47,6 @@ NOT_YET: set[str] = {
     "aoqlab/lab/methods",
     "aoqlab/lab/models",
     "aoqlab/lab/plots",
-    "aoqlab/lab/recording.py",
     "aoqlab/lab/shared",
     "aoqlab/lab/study",
     "aoqlab/lab/toy",

@@ -52,12 +52,12 @@ def runs(names: str | Iterable[str] | None = None, samples: bool = True) -> Runs
 
 def _pair(offered: Mapping[str, Source]) -> list[str]:
     """LSQ and AOQ with the same data, bits and seed; otherwise the newest two runs."""
-    found: dict[tuple[str, str, int, int], str] = {}
+    alike: dict[tuple[str, int, int], dict[str, str]] = {}
     for key, run in offered.items():
-        found.setdefault((run.method, run.data, run.bits, run.seed), key)
-    for (method, *alike), key in found.items():
-        if method == "lsq" and ("aoq", *alike) in found:
-            return [key, found["aoq", *alike]]
+        alike.setdefault((run.data, run.bits, run.seed), {}).setdefault(run.method, key)
+    for found in alike.values():
+        if {"lsq", "aoq"} <= found.keys():
+            return [found["lsq"], found["aoq"]]
     return list(offered)[-2:]
 
 
