@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 from ..grids import GridKind, UniformGrid
 from ..schedule import StageState
-from ..ste import MIN_STEP, aoq_ste, decode, encode
-from .base import Quantizer, check_rows, decode_ste, refuse_nan, spread_of
+from ..ste import MIN_STEP, aoq_ste
+from .base import check_rows, spread_of
+from .uniform import UniformQuantizer
 
 
-class AOQ(Quantizer):
+class AOQ(UniformQuantizer):
     """Decoupled uniform quantizer (``grid="mid-rise"``, as published; ``"mid-tread"`` as in the toy regression).
 
     thresholds ``shrink * s_th * k`` and levels ``shrink * s_le * (k + 1/2)`` (mid-tread: ``k - 1/2`` and ``k``), with
@@ -74,26 +75,10 @@ class AOQ(Quantizer):
         """``shrink * s_le``, the distance between levels."""
         return self.shrink * self.level_interval
 
-    def thresholds(self) -> Tensor:
-        return self.grid.thresholds(self.threshold_step.clamp_min(MIN_STEP))
-
-    def levels(self) -> Tensor:
-        return self.grid.levels(self.level_step.clamp_min(MIN_STEP)).detach()
-
-    def encode(self, x: Tensor) -> Tensor:
-        return encode(refuse_nan(x), self.threshold_step, self.grid)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        return decode(codes, self.level_step, self.grid)
-
-    @torch.no_grad()
-    def bin_centres(self, x: Tensor) -> Tensor:
-        """The middle of the bin each value falls in, ``shrink * s_th * (k + 1/2)``: where dampening pulls it."""
-        step = self.threshold_step
-        return aoq_ste(x, step, step.clone(), self.grid)  # Dynamo refuses one tensor given twice
-
-    def decode_learned(self, codes: Tensor) -> Tensor:
-        return decode_ste(codes, self.level_step, self.grid)
+    @property
+    def learned_step(self) -> nn.Parameter:
+        """The level interval s_le, before shrinking."""
+        return self.level_interval
 
     def forward(self, x: Tensor) -> Tensor:
         return aoq_ste(x, self.threshold_step, self.level_step, self.grid)

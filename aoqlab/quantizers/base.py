@@ -1,23 +1,50 @@
-"""What every quantizer offers, and the per-channel bookkeeping that two of them share."""
+"""What every quantizer offers, and what several of them share."""
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ..grids import UniformGrid, check_bits, check_finite
+from ..schedule import StageState
 from ..ste import decode
+
+InputRule = Literal["unsigned", "shifted", "signed", "as given"]
+"""What the values that arrive at a layer ask of the quantizer there."""
 
 
 class Quantizer(nn.Module):
     """Interface of all quantizers: ``2^bits`` levels, ``2^bits - 1`` thresholds, codes ``0 ... 2^bits - 1``.
 
     ``decode(encode(x))`` equals ``forward(x)`` bit for bit where x and the parameters share a dtype.
+
+    Surgery, trainings, trackers and explorers know a quantizer by this class alone: by its abstract methods and by the
+    attributes below, whose defaults promise nothing. Quantizers with a uniform grid derive from
+    :class:`aoqlab.quantizers.UniformQuantizer`, which needs less.
     """
+
+    grid: UniformGrid | None = None
+    """The grid for which ``encode(x)`` is ``grid.encode(x, step_for(x))``; ``None`` where codes arise otherwise."""
+
+    per_channel: bool = False
+    """Whether each entry of the first dimension has parameters of its own."""
+
+    coupled: bool = False
+    """Whether one step places thresholds and levels."""
+
+    clips: bool = False
+    """Whether values beyond the outermost levels get no gradient."""
+
+    absorbs_relu: bool = False
+    """Whether ``q(relu(x))`` is ``q(x)`` with the same gradient: negative values go to level 0 and get none."""
+
+    input_rules: tuple[InputRule, ...] = ("as given",)
+    """Rules that :meth:`for_inputs` (or :class:`Shifted` around it) can follow; the last one suits all values."""
 
     per_channel_state: tuple[str, ...] = ()
     """Names of parameters and buffers of shape (C,) when per-channel; loading a checkpoint sets C."""
@@ -31,31 +58,70 @@ class Quantizer(nn.Module):
 
     @abstractmethod
     def init_from(self, x: Tensor) -> Quantizer:
-        """Set the parameters from a tensor (pre-trained weights or a batch of activations); returns self."""
+        """Set the parameters from a tensor (pre-trained weights or a batch of activations); return self."""
 
     @abstractmethod
     def thresholds(self) -> Tensor:
-        """Thresholds, ascending: shape (2^b - 1,), or (C, 2^b - 1) per channel."""
+        """Return the thresholds, ascending: shape (2^b - 1,), or (C, 2^b - 1) per channel."""
 
     @abstractmethod
     def levels(self) -> Tensor:
-        """Levels, ascending: shape (2^b,), or (C, 2^b) per channel."""
+        """Return the levels, ascending: shape (2^b,), or (C, 2^b) per channel."""
 
     @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
-        """Integer codes, uint8, shape of ``x``. Raises ``ValueError`` on NaN (checked on CPU; 0 elsewhere)."""
+        """Return integer codes, uint8, shape of ``x``. Raise ``ValueError`` on NaN (checked on CPU; 0 elsewhere)."""
 
     @abstractmethod
     def decode(self, codes: Tensor) -> Tensor:
-        """The level of every code."""
+        """Return the level of every code."""
 
     @abstractmethod
     def decode_learned(self, codes: Tensor) -> Tensor:
-        """As :meth:`decode`, but with its gradient to the parameters: ``d/dstep = k + level_offset`` and the like."""
+        """Decode with the gradient to the parameters: ``d/dstep = k + level_offset`` and the like."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """Fake-quantize: every value replaced by its level, gradients straight through."""
+        """Fake-quantize: replace every value by its level, gradients straight through."""
+
+    @property
+    def threshold_step(self) -> Tensor | None:
+        """The distance between thresholds, without gradient, shape () or (C,); ``None`` where there is no grid."""
+        return None
+
+    @property
+    def level_step(self) -> Tensor | None:
+        """The distance between levels, shape () or (C,); ``None`` where there is no grid."""
+        return None
+
+    @property
+    def learned_step(self) -> nn.Parameter | None:
+        """The parameter that is a step size, shape () or (C,); ``None`` where none is learned."""
+        return None
+
+    @property
+    def unwrapped(self) -> Quantizer:
+        """The quantizer without those that only hold its codes, such as :class:`Freezing`."""
+        return self
+
+    def step_for(self, x: Tensor) -> Tensor | None:
+        """Return the distance between thresholds for a tensor; ``threshold_step`` unless it is measured on ``x``."""
+        return self.threshold_step
+
+    def set_stage(self, state: StageState) -> None:
+        """Take over a moment of the schedule; without effect on quantizers that have no stages."""
+
+    def bin_centres(self, x: Tensor) -> Tensor:
+        """Return the middle of the bin of each value: where staged dampening pulls it. Raise ``TypeError`` if none."""
+        raise TypeError(f"staged dampening needs bin centres, which {type(self).__name__} does not have")
+
+    def init_range(self, width: Tensor) -> Quantizer:
+        """Spread the levels evenly over ``[0, width]``, shape (), units of x; return self. Else ``TypeError``."""
+        raise TypeError(f"{type(self).__name__} cannot be spread over a range from 0")
+
+    def for_inputs(self, rule: InputRule) -> Quantizer:
+        """Return a copy for values of a sign ("unsigned", "signed"), with the same settings."""
+        return copy.deepcopy(self)
 
     def extra_repr(self) -> str:
         return f"bits={self.bits}"
@@ -100,6 +166,17 @@ class Quantizer(nn.Module):
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
+
+
+@runtime_checkable
+class Freezes(Protocol):
+    """A quantizer that can hold weights at a code."""
+
+    def track(self, codes: Tensor) -> None:
+        """Take the codes of one optimizer step into account."""
+
+    def freeze(self, frequency: Tensor, above: float | int) -> None:
+        """Hold every weight whose oscillation frequency exceeds ``above``."""
 
 
 def refuse_nan(x: Tensor) -> Tensor:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from ..schedule import StageState
 from .base import Quantizer
 
 
@@ -35,6 +36,7 @@ class Freezing(Quantizer):
             raise ValueError(f"momentum must be in (0, 1], got {momentum}")
         super().__init__(inner.bits)
         self.inner, self.momentum = inner, momentum
+        self.per_channel, self.coupled, self.clips = inner.per_channel, inner.coupled, inner.clips
         for name, dtype in zip(self.per_weight_state, (torch.float32, torch.bool, torch.uint8), strict=True):
             self.register_buffer(name, torch.empty(0, dtype=dtype))
 
@@ -79,6 +81,22 @@ class Freezing(Quantizer):
                 "as given to the first track(); init_from starts anew"
             )
         return x
+
+    @property
+    def unwrapped(self) -> Quantizer:
+        """The quantizer inside, which all weights had before any was frozen."""
+        return self.inner.unwrapped
+
+    @property
+    def learned_step(self) -> nn.Parameter | None:
+        """The step that the quantizer inside learns."""
+        return self.inner.learned_step
+
+    def set_stage(self, state: StageState) -> None:
+        self.inner.set_stage(state)
+
+    def bin_centres(self, x: Tensor) -> Tensor:
+        return self.inner.bin_centres(x)
 
     def thresholds(self) -> Tensor:
         return self.inner.thresholds()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
 from torch import Tensor, nn
 
 from ..grids import UniformGrid
-from ..ste import MIN_STEP, decode, encode, lsq_ste
-from .base import Quantizer, check_rows, decode_ste, refuse_nan, spread_of
+from ..ste import MIN_STEP, lsq_ste
+from .base import InputRule, check_rows, spread_of
+from .uniform import UniformQuantizer
 
 
-class LSQ(Quantizer):
+class LSQ(UniformQuantizer):
     """LSQ: ``w_hat = s * clip(round(w / s), -Q_N, Q_P)`` with a learned step ``s`` (parameter ``step``).
 
     Signed: ``Q_N = 2^(b-1)``, ``Q_P = 2^(b-1) - 1``; unsigned (activations): ``Q_N = 0``, ``Q_P = 2^b - 1``. A value
@@ -27,6 +29,8 @@ class LSQ(Quantizer):
     """
 
     per_channel_state = ("step",)
+    clips = True
+    input_rules = ("unsigned", "shifted", "signed")
 
     def __init__(
         self,
@@ -40,7 +44,7 @@ class LSQ(Quantizer):
         if per_channel and batched:
             raise ValueError("the first dimension is either channels or a batch; give per_channel or batched, not both")
         self.grid = UniformGrid(self.bits, "mid-tread", signed)
-        self.per_channel = per_channel
+        self.per_channel, self.absorbs_relu = per_channel, not signed
         self.scale_gradient, self.batched = scale_gradient, batched
         self.step = nn.Parameter(torch.ones(1) if per_channel else torch.tensor(1.0))
 
@@ -58,25 +62,31 @@ class LSQ(Quantizer):
         self._set("step", width / self.grid.high)
         return self
 
-    def thresholds(self) -> Tensor:
-        return self.grid.thresholds(self.step.detach().clamp_min(MIN_STEP))
+    def for_inputs(self, rule: InputRule) -> LSQ:
+        signed = rule == "signed"
+        if self.grid.signed == signed:
+            return copy.deepcopy(self)
+        return LSQ(self.bits, signed=signed, scale_gradient=self.scale_gradient, batched=self.batched)
 
-    def levels(self) -> Tensor:
-        return self.grid.levels(self.step.detach().clamp_min(MIN_STEP))
+    @property
+    def threshold_step(self) -> Tensor:
+        """The step s."""
+        return self.step.detach()
 
-    def encode(self, x: Tensor) -> Tensor:
-        return encode(refuse_nan(x), self.step, self.grid)
+    @property
+    def level_step(self) -> nn.Parameter:
+        """The step s, with its gradient."""
+        return self.step
 
-    def decode(self, codes: Tensor) -> Tensor:
-        return decode(codes, self.step, self.grid)
-
-    def decode_learned(self, codes: Tensor) -> Tensor:
-        return decode_ste(codes, self.step, self.grid, self._gradient_scale(codes))
+    @property
+    def learned_step(self) -> nn.Parameter:
+        """The step s."""
+        return self.step
 
     def forward(self, x: Tensor) -> Tensor:
-        return lsq_ste(x, self.step, self.grid, self._gradient_scale(x))
+        return lsq_ste(x, self.step, self.grid, self.gradient_scale(x))
 
-    def _gradient_scale(self, x: Tensor) -> float:
+    def gradient_scale(self, x: Tensor) -> float:
         if not self.scale_gradient:
             return 1.0
         sharing = math.prod(x.shape[1:]) if self.batched else x.numel() // self.step.numel()

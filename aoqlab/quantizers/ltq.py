@@ -19,6 +19,10 @@ class LTQ(Quantizer):
     the tensor and restores the published start, which does not depend on the data. Source: Liu et al., CVPR 2022.
     """
 
+    clips = True
+    absorbs_relu = True
+    input_rules = ("unsigned", "shifted")
+
     def __init__(self, bits: int) -> None:
         super().__init__(bits)
         n = 2**self.bits - 1

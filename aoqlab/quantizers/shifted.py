@@ -10,8 +10,6 @@ from torch.autograd.function import once_differentiable
 
 from ..ste import MIN_STEP
 from .base import Quantizer, spread_of, steady_sum
-from .lsq import LSQ
-from .ltq import LTQ
 
 
 class _Add(torch.autograd.Function):
@@ -31,26 +29,24 @@ class _Add(torch.autograd.Function):
 class Shifted(Quantizer):
     """An unsigned quantizer moved by a learned offset: ``q(x + z) - z``.
 
-    ``inner`` is q, ``LTQ(b)`` or ``LSQ(b, signed=False)``; ``shift`` is z, a parameter of shape (), in units of x, 0 at
-    the start. Thresholds and levels are those of q minus z. Gradients follow from those of q by the chain rule: with
-    ``q'`` the straight-through slope of q, ``d/dx = q'`` and ``d/dz = q' - 1``, which for LSQ is 0 inside the grid and
-    -1 outside, and the parameters of q get theirs at ``x + z``. Unlike the step of LSQ, z has no gradient scale.
+    ``inner`` is q, such as ``LTQ(b)`` or ``LSQ(b, signed=False)``; ``shift`` is z, a parameter of shape (), in units of
+    x, 0 at the start. Thresholds and levels are those of q minus z. Gradients follow from those of q by the chain rule:
+    with ``q'`` the straight-through slope of q, ``d/dx = q'`` and ``d/dz = q' - 1``, which for LSQ is 0 inside the grid
+    and -1 outside, and the parameters of q get theirs at ``x + z``. Unlike the step of LSQ, z has no gradient scale.
 
     :meth:`init_from` fits the grid to a batch: ``low = max(min x, mean - 3 std)``, ``high = min(max x, mean + 3 std)``,
-    ``z = -low``, and the levels of q evenly over ``[0, high - low]``. Raises ``TypeError`` for an ``inner`` of another
-    kind and ``ValueError`` for a signed or per-channel one.
+    ``z = -low``, and the levels of q evenly over ``[0, high - low]``. Raises ``ValueError`` for an ``inner`` that is
+    signed or per-channel.
 
     Source: LSQ+ (Bhalgat et al., CVPR Workshops 2020), where the offset is ``beta = -z``. Chosen here: LTQ inside, and
     the bounds of the start (LSQ+ minimises the squared error instead; 3 std is its rule for weights).
     """
 
     def __init__(self, inner: Quantizer) -> None:
-        if not isinstance(inner, (LSQ, LTQ)):
-            raise TypeError(f"Shifted needs LTQ or an unsigned LSQ inside, got {type(inner).__name__}")
-        if isinstance(inner, LSQ) and (inner.grid.signed or inner.per_channel):
-            raise ValueError(f"Shifted needs LSQ(signed=False, per_channel=False) inside, got {inner}")
+        if not inner.absorbs_relu or inner.per_channel:
+            raise ValueError(f"Shifted needs LTQ, LSQ(signed=False) or another unsigned quantizer inside, got {inner}")
         super().__init__(inner.bits)
-        self.inner: LSQ | LTQ = inner
+        self.inner, self.clips = inner, inner.clips
         self.shift = nn.Parameter(torch.tensor(0.0))
 
     @torch.no_grad()
@@ -62,6 +58,11 @@ class Shifted(Quantizer):
         self.inner.init_range(n * spread_of(x, (high - low) / n, "range / (2^bits - 1)", MIN_STEP))
         self._set("shift", -low)
         return self
+
+    @property
+    def learned_step(self) -> nn.Parameter | None:
+        """The step that q learns."""
+        return self.inner.learned_step
 
     def thresholds(self) -> Tensor:
         return self.inner.thresholds() - self.shift.detach()

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from ..grids import UniformGrid, per_row
-from ..ste import MIN_STEP, aoq_ste, decode, encode
-from .base import Quantizer, check_rows, decode_ste, refuse_nan, spread_of, steady_sum
+from ..ste import MIN_STEP, aoq_ste
+from .base import check_rows, spread_of, steady_sum
+from .uniform import UniformQuantizer
 
 
-class StatsQ(Quantizer):
+class StatsQ(UniformQuantizer):
     """Mid-rise quantizer with ``2^b`` levels whose cells fill ``[-scale, scale]``, ``scale = 2 mean|w|``.
 
     levels ``step * (k + 1/2)`` for ``k = -2^(b-1) ... 2^(b-1) - 1`` and thresholds ``step * k`` between them, with
@@ -52,8 +53,8 @@ class StatsQ(Quantizer):
         return self
 
     @torch.no_grad()
-    def _measured(self, x: Tensor) -> Tensor:
-        """The step of this tensor, which is also kept."""
+    def step_for(self, x: Tensor) -> Tensor:
+        """Measure the step of a tensor, and keep it."""
         per_row(self.step, x)  # raises where channels do not fit
         if not x.is_floating_point():
             return self.step  # the caller raises
@@ -61,23 +62,13 @@ class StatsQ(Quantizer):
         self.step.copy_(torch.where(torch.isfinite(new), new, self.step))
         return self.step
 
-    def thresholds(self) -> Tensor:
-        return self.grid.thresholds(self.step.clamp_min(MIN_STEP))
-
-    def levels(self) -> Tensor:
-        return self.grid.levels(self.step.clamp_min(MIN_STEP))
-
-    def encode(self, x: Tensor) -> Tensor:
-        return encode(refuse_nan(x), self._measured(x), self.grid)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        return decode(codes, self.step, self.grid)
-
-    def decode_learned(self, codes: Tensor) -> Tensor:
-        return decode_ste(codes, self.step, self.grid)
+    @property
+    def threshold_step(self) -> Tensor:
+        """The step of the last tensor."""
+        return self.step
 
     def forward(self, x: Tensor) -> Tensor:
-        step = self._measured(x)
+        step = self.step_for(x)
         return aoq_ste(x, step, step.clone(), self.grid)  # Dynamo refuses one tensor given twice
 
     def extra_repr(self) -> str:

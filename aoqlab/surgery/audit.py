@@ -49,11 +49,11 @@ def note_of(layer: nn.Module) -> Note:
 
 def method_of(quantizer: Quantizer) -> str:
     """A quantizer in words: its class, what it wraps, whether it has a step per channel."""
-    inner = getattr(quantizer, "inner", None)
     name = type(quantizer).__name__
-    if isinstance(inner, Quantizer):
-        return f"{name}({method_of(inner)})"
-    return f"{name} per channel" if getattr(quantizer, "per_channel", False) else name
+    for inner in quantizer.children():
+        if isinstance(inner, Quantizer):
+            return f"{name}({method_of(inner)})"
+    return f"{name} per channel" if quantizer.per_channel else name
 
 
 def _cells(switch: Switch | None) -> tuple[int | None, str]:

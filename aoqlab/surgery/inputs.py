@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..quantizers import LSQ, LTQ, Quantizer
+from ..quantizers import Quantizer
 from .rules import layer_input
 from .sites import INPUT, Switch, input_switch
 
@@ -136,11 +136,8 @@ def rectified(x: Tensor, reader: nn.Module) -> Tensor:
     over the memory is enough. Values and gradients are the same to the bit.
     """
     switch = input_switch(reader)
-    if switch is not None and switch.enabled:
-        quantizer = switch.quantizer
-        if isinstance(quantizer, LTQ) or (isinstance(quantizer, LSQ) and not quantizer.grid.signed):
-            return x
-    return torch.relu(x)
+    absorbed = switch is not None and switch.enabled and switch.quantizer.absorbs_relu
+    return x if absorbed else torch.relu(x)
 
 
 def attach(module: nn.Module, quantizer: Quantizer, recompute: bool) -> None:

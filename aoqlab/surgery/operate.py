@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ..quantizers import Quantizer
+from ..quantizers.base import InputRule
 from .audit import NOTE, Note
 from .inputs import attach
 from .layers import find_layers, reasons_to_skip
-from .rules import Rule, check_prototype, fitted, observe, rebuild
+from .rules import check_prototype, fitted, observe, rebuild
 from .sites import Switch
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -66,7 +67,7 @@ def quantize(
     if weights is not None:
         for name, layer in chosen.items():
             on_weights[name] = fitted(copy.deepcopy(weights), layer.get_parameter("weight").detach(), name)
-    on_inputs: dict[str, tuple[Rule, Quantizer]] = {}
+    on_inputs: dict[str, tuple[InputRule, Quantizer]] = {}
     if activations is not None:
         check_prototype(activations)
         if rules is not None:

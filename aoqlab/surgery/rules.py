@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
-from ..quantizers import LSQ, LTQ, Quantizer, Shifted
+from ..quantizers import Quantizer, Shifted
+from ..quantizers.base import InputRule
 from .layers import near_names
 
-Rule = Literal["unsigned", "shifted", "signed", "as given"]
 SHALLOW = 0.25
 """Negative values down to this share of the maximum are the tail of GELU, SiLU or hard-swish, not half a tensor."""
 
 
-def rule_for(low: float, high: float, prototype: Quantizer) -> Rule:
-    """What an input with values from ``low`` to ``high`` needs.
+def rule_for(low: float, high: float, prototype: Quantizer) -> InputRule:
+    """Return the rule for an input with values from ``low`` to ``high``: one of the prototype's ``input_rules``.
 
-    ``low >= 0``: "unsigned". ``-0.25 high < low < 0``: "shifted". Else "signed" for LSQ; "shifted" for LTQ, which has
-    no signed form. Quantizers of any other kind are used "as given".
+    ``low >= 0``: "unsigned". ``-0.25 high < low < 0``: "shifted". Otherwise "signed". A prototype without that rule
+    takes the last one of its own: "shifted" for LTQ, which has no signed form, "as given" for quantizers with one form.
     """
-    if not isinstance(prototype, (LSQ, LTQ)):
-        return "as given"
-    if low >= 0:
-        return "unsigned"
-    return "shifted" if low > -SHALLOW * high or isinstance(prototype, LTQ) else "signed"
+    wanted: InputRule = "unsigned" if low >= 0 else "shifted" if low > -SHALLOW * high else "signed"
+    return wanted if wanted in prototype.input_rules else prototype.input_rules[-1]
 
 
-def build(prototype: Quantizer, rule: Rule) -> Quantizer:
-    """A quantizer of the prototype's bits for a rule; a prototype of the right kind is copied with its settings."""
-    if isinstance(prototype, LSQ):
-        signed = rule == "signed"
-        if prototype.grid.signed == signed:
-            own: Quantizer = copy.deepcopy(prototype)
-        else:
-            own = LSQ(prototype.bits, signed=signed, scale_gradient=prototype.scale_gradient, batched=prototype.batched)
-        return Shifted(own) if rule == "shifted" else own
-    if isinstance(prototype, LTQ) and rule == "signed":
-        raise ValueError("rule 'signed' needs LSQ activations, got LTQ; its rules are 'unsigned' and 'shifted'")
-    return Shifted(copy.deepcopy(prototype)) if rule == "shifted" else copy.deepcopy(prototype)
+def build(prototype: Quantizer, rule: InputRule) -> Quantizer:
+    """Return a copy of the prototype in the form that the rule asks for."""
+    if rule not in prototype.input_rules:
+        known = " and ".join(map(repr, prototype.input_rules))
+        raise ValueError(f"{type(prototype).__name__} has no form for rule {rule!r}; its rules are {known}")
+    return Shifted(prototype.for_inputs("unsigned")) if rule == "shifted" else prototype.for_inputs(rule)
 
 
 def fitted(quantizer: Quantizer, x: Tensor, layer: str) -> Quantizer:
@@ -55,7 +45,7 @@ def fitted(quantizer: Quantizer, x: Tensor, layer: str) -> Quantizer:
 
 def check_prototype(prototype: Quantizer) -> Quantizer:
     """Refuse activation quantizers with a step per channel: the first axis of an input is the batch."""
-    if getattr(prototype, "per_channel", False):
+    if prototype.per_channel:
         raise ValueError(
             f"activations cannot be quantized per channel, got {prototype!r}; the first axis of an input is the batch"
         )
@@ -77,14 +67,14 @@ def _float_pass(model: nn.Module) -> Iterator[None]:
 
 def observe(
     model: nn.Module, layers: Mapping[str, nn.Module], prototype: Quantizer, sample: Tensor
-) -> dict[str, tuple[Rule, Quantizer]]:
+) -> dict[str, tuple[InputRule, Quantizer]]:
     """Rule and initialised quantizer of every layer whose forward runs on ``sample``, one eval-mode forward pass.
 
     Of a layer that is called several times the extremes of all calls count, and the call that decided the rule
     initialises the quantizer.
     """
     extremes: dict[str, tuple[float, float]] = {}
-    found: dict[str, tuple[Rule, Quantizer]] = {}
+    found: dict[str, tuple[InputRule, Quantizer]] = {}
 
     def listen(name: str) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -112,15 +102,15 @@ def observe(
 
 def rebuild(
     layers: Mapping[str, nn.Module], prototype: Quantizer, rules: Mapping[str, str | None]
-) -> dict[str, tuple[Rule, Quantizer]]:
+) -> dict[str, tuple[InputRule, Quantizer]]:
     """Quantizers by known rules, not initialised: for a network whose state is loaded next."""
     wanted = {name: rule for name, rule in rules.items() if rule}
-    found: dict[str, tuple[Rule, Quantizer]] = {}
+    found: dict[str, tuple[InputRule, Quantizer]] = {}
     for name, rule in wanted.items():
         if name not in layers:
             raise ValueError(f"rules names {name!r}, which is no layer to quantize; near: {near_names(name, layers)}")
-        if rule not in get_args(Rule):
-            raise ValueError(f"rule of layer {name!r} must be one of {', '.join(get_args(Rule))}; got {rule!r}")
+        if rule not in get_args(InputRule):
+            raise ValueError(f"rule of layer {name!r} must be one of {', '.join(get_args(InputRule))}; got {rule!r}")
         weight = layers[name].get_parameter("weight")
         dtype = torch.promote_types(weight.dtype, torch.float32)
         found[name] = rule, build(prototype, rule).to(weight.device, dtype)  # type: ignore[assignment, arg-type]

@@ -19,7 +19,6 @@ from ...surgery import weight_sites
 from .. import datasets
 from ..datasets import Dataset
 from ..training import Result, TrainConfig
-from ..training.intervals import learned_interval
 from ..training.sweep import Outcome, as_trained, outcomes
 from . import cache, measure
 from .cache import VERSION, Kept
@@ -135,7 +134,7 @@ def begin_and_end(result: Result) -> dict[str, Any]:
         weight = begun[name].get_parameter("weight").detach()
         overlaps.append(measure.overlap(weight.flatten().cpu().numpy(), site.codes().flatten().cpu().numpy()))
         sizes.append(weight.numel())
-        fresh = learned_interval(copy.deepcopy(site.quantizer).init_from(weight))
+        fresh = copy.deepcopy(site.quantizer).init_from(weight).learned_step
         if fresh is not None:
             intervals[name] = float(fresh.detach().double().mean())
     known = np.isfinite(overlaps)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ...grids import per_row
 from ...losses import dampening_norm, with_gradient
-from ...quantizers import AOQ, Quantizer
+from ...quantizers import Quantizer
 from ...schedule import StageState, cosine_ramp
 
 
@@ -22,11 +22,7 @@ class StagedDampening:
     ) -> Tensor | None:
         if state is None or not state.dampening:
             return None
-        centres = []
-        for w, q in zip(latents, quantizers, strict=True):
-            if not isinstance(q, AOQ):
-                raise TypeError(f"staged dampening needs the bin centres of AOQ, got {type(q).__name__}")
-            centres.append(q.bin_centres(w))
+        centres = [q.bin_centres(w) for w, q in zip(latents, quantizers, strict=True)]
         return state.dampening * dampening_norm(latents, centres)
 
 

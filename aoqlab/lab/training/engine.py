@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from ...grids import UniformGrid
 from ...losses import soft_cross_entropy
-from ...quantizers import AOQ, LSQ, Freezing, Quantizer
+from ...quantizers import Freezes, Quantizer
 from ...schedule import StageState
 from ...ste import encode_flat
 from ...surgery import activation_quantizers, weight_sites
@@ -78,7 +78,10 @@ class Trainer:
         sites = weight_sites(self.model)
         self.latents = {name: site.latent for name, site in sites.items()}
         self.quantizers = {name: site.quantizer for name, site in sites.items()}
-        self.staged: list[Any] = [q for q in self.quantizers.values() if hasattr(q, "set_stage")]
+        self.freezing = {name: q for name, q in self.quantizers.items() if isinstance(q, Freezes)}
+        if method.freezing is not None and len(self.freezing) < len(sites):
+            kinds = ", ".join(sorted({type(q).__name__ for q in self.quantizers.values()}))
+            raise ValueError(f"method {method.name!r} freezes weights; its quantizers must be Freezing, got {kinds}")
         self.common_grid = common_grid(list(self.quantizers.values()))
         self.tracker: OscillationTracker | None = None
         if sites:
@@ -177,7 +180,7 @@ class Trainer:
         if self.method.schedule is not None:
             state = self.method.schedule(progress)
             if state != self.stage:
-                for quantizer in self.staged:
+                for quantizer in self.quantizers.values():
                     quantizer.set_stage(state)
                 self.stage = state
         if self.tracker is None:
@@ -190,16 +193,15 @@ class Trainer:
     @torch.no_grad()
     def _track(self, tracker: OscillationTracker, progress: float) -> None:
         if self.common_grid is not None:  # all layers in one go
-            steps = [threshold_step(q) for q in self.quantizers.values()]
-            tracker.update_flat(encode_flat(list(self.latents.values()), steps, self.common_grid))
+            steps = [q.step_for(self.latents[name]) for name, q in self.quantizers.items()]
+            tracker.update_flat(encode_flat(list(self.latents.values()), cast(list[Tensor], steps), self.common_grid))
             return
         codes = {name: q.encode(self.latents[name]) for name, q in self.quantizers.items()}
         tracker.update(codes)
         if self.method.freezing is not None:
             above = self.method.freezing(progress)
             frequency = tracker.frequency
-            for name, quantizer in self.quantizers.items():
-                assert isinstance(quantizer, Freezing), "a method that freezes wraps its weight quantizers in Freezing"
+            for name, quantizer in self.freezing.items():
                 quantizer.track(codes[name])
                 quantizer.freeze(frequency[name], above)
 
@@ -248,7 +250,10 @@ class Trainer:
             # A number more than the seed of a step has, so that dropout draws from another sequence.
             generator.manual_seed(_mixed(self.config.seed, self.step, place, 0))
             noise = torch.randn(latent.shape, generator=generator, device=latent.device, dtype=latent.dtype)
-            interval = threshold_step(self.quantizers[name]).reshape(-1, *[1] * (latent.ndim - 1))
+            step = self.quantizers[name].unwrapped.threshold_step
+            if step is None:
+                raise TypeError(f"perturbation is in units of the threshold step, which layer {name!r} does not have")
+            interval = step.reshape(-1, *[1] * (latent.ndim - 1))
             latent.add_(noise * interval, alpha=spread)
 
     def _seed(self, seed: int) -> None:
@@ -340,7 +345,7 @@ class Trainer:
             self.stage = self.method.schedule((self.step - 1) / self.total_steps)
             if self.step == self.total_steps:
                 self.stage = self.method.schedule(1.0)
-            for quantizer in self.staged:
+            for quantizer in self.quantizers.values():
                 quantizer.set_stage(self.stage)
         self.model.load_state_dict(checkpoints.part("model", saved.model))
         channels_last(self.model)  # buffers that get their shape from the file come in another layout
@@ -363,15 +368,9 @@ _TRACKED = (
 
 
 def common_grid(quantizers: Sequence[Quantizer]) -> UniformGrid | None:
-    """The grid that all quantizers share, where a step per layer or channel is all that tells their codes apart."""
-    grids = {q.grid if isinstance(q, (AOQ, LSQ)) else None for q in quantizers}
+    """Return the grid that all quantizers share, so that their codes differ by a step per layer or channel alone."""
+    grids = {q.grid for q in quantizers}
     return grids.pop() if len(grids) == 1 else None
-
-
-def threshold_step(quantizer: Quantizer) -> Tensor:
-    """The distance between the thresholds of a quantizer that :func:`common_grid` knows."""
-    assert isinstance(quantizer, (AOQ, LSQ))
-    return (quantizer.threshold_step if isinstance(quantizer, AOQ) else quantizer.step).detach()
 
 
 def compiled_or_eager(model: nn.Module) -> Callable[[Tensor], Tensor]:

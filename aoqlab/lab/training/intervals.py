@@ -19,16 +19,6 @@ COLUMNS = (
 )
 
 
-def learned_interval(quantizer: Quantizer) -> Tensor | None:
-    """The parameter of a weight quantizer that is a step size: LSQ's step, AOQ's level interval; else ``None``."""
-    for name in ("level_interval", "step"):
-        value = dict(quantizer.named_parameters()).get(name)
-        value = value if value is not None else dict(quantizer.named_parameters()).get(f"inner.{name}")
-        if value is not None:
-            return value
-    return None
-
-
 class IntervalRecorder:
     """Collects the learned step sizes of all layers after every step, and sums an epoch up.
 
@@ -42,7 +32,7 @@ class IntervalRecorder:
     """
 
     def __init__(self, quantizers: Mapping[str, Quantizer]) -> None:
-        found = {name: learned_interval(q) for name, q in quantizers.items()}
+        found = {name: q.learned_step for name, q in quantizers.items()}
         self.parameters = {name: p for name, p in found.items() if p is not None}
         self.buffer: list[Tensor] = []
         self.rows: list[dict[str, Any]] = []

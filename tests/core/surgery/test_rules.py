@@ -142,7 +142,7 @@ def test_other_quantizers_are_used_as_given(resnet, images):
         ({"activations": StatsQ(2), "sample": torch.zeros(1, 3, 8, 8)}, "per channel"),
         ({"activations": LTQ(2), "sample": torch.full((1, 3, 8, 8), float("nan"))}, "'layer1.0.conv1'.*NaN"),
         ({"activations": LTQ(2), "sample": torch.zeros(0, 3, 8, 8)}, "empty input"),
-        ({"activations": LTQ(2), "rules": {"layer1.0.conv1": "signed"}}, "'signed' needs LSQ"),
+        ({"activations": LTQ(2), "rules": {"layer1.0.conv1": "signed"}}, "LTQ has no form for rule 'signed'"),
         ({"activations": LTQ(2), "rules": {"layer1.0.conv1": "sigmed"}}, "must be one of unsigned, shifted"),
         ({"activations": LTQ(2), "rules": {"layer1.0.conv9": "unsigned"}}, "layer1.0.conv9.*near.*layer1.0.conv1"),
     ],

@@ -6,7 +6,7 @@ import torch
 from aoqlab.lab import methods
 from aoqlab.lab.methods.regularisers import Oscillation, RampedDampening, StagedDampening
 from aoqlab.losses import dampening_nagel, dampening_norm, oscillation_penalty
-from aoqlab.quantizers import AOQ, LSQ
+from aoqlab.quantizers import AOQ, LSQ, LTQ
 from aoqlab.schedule import StageState, cosine_ramp
 
 SHAPES = [(8, 4, 3, 3), (5, 7), (6, 1, 3, 3)]
@@ -43,8 +43,8 @@ def test_staged_dampening_is_off_outside_its_stage(state):
 
 
 def test_staged_dampening_needs_bins():
-    with pytest.raises(TypeError, match="staged dampening needs the bin centres of AOQ, got LSQ"):
-        StagedDampening()(*layers(lambda: LSQ(2)), 0.7, DAMPEN)
+    with pytest.raises(TypeError, match="staged dampening needs bin centres, which LTQ does not have"):
+        StagedDampening()(*layers(lambda: LTQ(2)), 0.7, DAMPEN)
 
 
 @pytest.mark.parametrize("per_channel", [False, True])

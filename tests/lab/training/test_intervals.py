@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from aoqlab import AOQ, LSQ
-from aoqlab.lab.training.intervals import COLUMNS, IntervalRecorder, learned_interval, summarise
+from aoqlab.lab.training.intervals import COLUMNS, IntervalRecorder, summarise
 
 
 def brute_force(series):
@@ -58,7 +58,7 @@ def test_the_recorder_joins_epochs_and_can_be_stopped_and_continued():
 
     def move(by):
         for q in quantizers.values():
-            learned_interval(q).data.add_(by)
+            q.learned_step.data.add_(by)
         recorder.record()
         seen.append(float(quantizers["a"].step.detach()))
 

@@ -11,12 +11,11 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ....quantizers import AOQ, LSQ, StatsQ
+from ....quantizers import AOQ, UniformQuantizer
 from ....ste import encode
 from ...plots import level_colors, staircase, weight_histogram
 from .work import Steps
 
-Uniform = AOQ | LSQ | StatsQ
 PIECE = 1 << 17
 """Weights at a time: what is computed on the way stays within a few megabytes."""
 
@@ -27,14 +26,14 @@ def pieces(parts: Iterable[Tensor]) -> Iterator[Tensor]:
         yield from part.split(PIECE)
 
 
-def steps_of(quantizer: Uniform) -> tuple[Tensor, Tensor]:
+def steps_of(quantizer: UniformQuantizer) -> tuple[Tensor, Tensor]:
     """The distances between thresholds and between levels."""
-    if isinstance(quantizer, AOQ):
-        return quantizer.threshold_step, quantizer.level_step.detach()
-    return quantizer.step.detach(), quantizer.step.detach()
+    return quantizer.threshold_step, quantizer.level_step.detach()
 
 
-def exact_numbers(quantizer: Uniform, parts: Iterable[Tensor], near: float, move: float) -> Steps[dict[str, Any]]:
+def exact_numbers(
+    quantizer: UniformQuantizer, parts: Iterable[Tensor], near: float, move: float
+) -> Steps[dict[str, Any]]:
     """Squared error, mean square, SQNR, entropy, share near a threshold, expected crossings, occupancy.
 
     See ``Intervals.readouts``. ``near`` and ``move`` in units of the weights.
@@ -77,7 +76,7 @@ def best_level(quantizer: AOQ, parts: Iterable[Tensor]) -> Steps[float]:
     return above / max(below * float(quantizer.shrink), 1e-300)
 
 
-def drawn(quantizer: Uniform, parts: Iterable[Tensor], reach: float, method: str) -> Figure:
+def drawn(quantizer: UniformQuantizer, parts: Iterable[Tensor], reach: float, method: str) -> Figure:
     """Histogram, staircase and occupancy side by side; weights from ``-reach`` to ``reach``."""
     cuts, levels = quantizer.thresholds().numpy(), quantizer.levels().numpy()
     edges = np.linspace(-reach, reach, 201)
@@ -91,7 +90,7 @@ def drawn(quantizer: Uniform, parts: Iterable[Tensor], reach: float, method: str
     view = (-reach, reach)
     weight_histogram(thresholds=cuts, levels=levels, counts=counts, edges=edges, xlim=view, ax=left)
     x = np.linspace(-reach, reach, 401)
-    ramp = np.clip(x, levels[0], levels[-1]) if isinstance(quantizer, LSQ) else x
+    ramp = np.clip(x, levels[0], levels[-1]) if quantizer.clips else x
     staircase(cuts, levels, xlim=view, ste=(x, ramp), method=method, ax=middle).set_ylim(-reach, reach)
     right.bar(range(len(shares)), shares / shares.sum(), width=0.9, color=level_colors(len(shares)))
     dashed: Any = (0, (5, 2.5))

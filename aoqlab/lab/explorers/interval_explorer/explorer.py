@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from ....grids import MAX_BITS, MIN_BITS
-from ....quantizers import AOQ, LSQ, StatsQ
+from ....quantizers import AOQ, LSQ, StatsQ, UniformQuantizer
 from ....schedule import ThreeStage
 from ....ste import MIN_STEP
 from ...plots import LEVEL_CMAP
@@ -39,7 +39,7 @@ from .choices import (
     unit_of,
     view_of,
 )
-from .exact_numbers import Uniform, best_level, drawn, exact_numbers, steps_of
+from .exact_numbers import best_level, drawn, exact_numbers, steps_of
 from .layers import Layer, Weights, layers_of
 from .weight_summary import CHUNK, NoWeights, Summary, summarise
 from .work import Steps, Work, finished
@@ -209,11 +209,11 @@ class Intervals(Explorer):
         work = self._work[1]
         return work.advance(WHILE) or {"counted": work.counted / self._finite(state).size}
 
-    def quantizer(self, state: Mapping[str, Any] | None = None) -> Uniform:
+    def quantizer(self, state: Mapping[str, Any] | None = None) -> UniformQuantizer:
         """The package's quantizer as a state has it; without finite weights ``ValueError``."""
         return finished(self._prepared(self.state if state is None else state))
 
-    def _prepared(self, state: Mapping[str, Any]) -> Steps[Uniform]:
+    def _prepared(self, state: Mapping[str, Any]) -> Steps[UniformQuantizer]:
         summary = self._finite(state)
         kind, bits = state["quantizer"], self.value("bits", state)
         threshold, level = self._intervals(state, summary)
@@ -295,11 +295,11 @@ class Intervals(Explorer):
         same = kind == "lsq" or state["locked"]
         return threshold, threshold if same else self.value("le", state) * unit_of(summary)
 
-    def _parts(self, quantizer: Uniform, state: Mapping[str, Any]) -> Any:
+    def _parts(self, quantizer: UniformQuantizer, state: Mapping[str, Any]) -> Any:
         """The finite weights of the layer in chunks, pulled to the middles of their bins as far as the moment says."""
         moment = self.moments[state["moment"]]
         pull = moment["pull"] if moment else 0.0
         for part in self.layers[state["layer"]].weights.detach().reshape(-1).split(CHUNK):
             part = part.to("cpu", torch.float32)
             part = part[torch.isfinite(part)]
-            yield part + pull * (quantizer.bin_centres(part) - part) if pull and isinstance(quantizer, AOQ) else part
+            yield part + pull * (quantizer.bin_centres(part) - part) if pull and not quantizer.coupled else part

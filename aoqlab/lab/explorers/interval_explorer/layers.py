@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ....quantizers import AOQ, LSQ, Freezing, Quantizer, StatsQ
+from ....quantizers import Quantizer
 from ....surgery import weight_sites
 from ... import methods, models
 from ...models.checkpoints import read_weights
@@ -24,6 +24,9 @@ from ...training.folder import CONFIG, MODEL, RunFolder
 _LATENT, _WEIGHT = ".parametrizations.weight.original", ".weight"
 _QUANTIZER = ".parametrizations.weight.0.quantizer."
 
+KINDS = ("aoq-mid-rise", "aoq-mid-tread", "lsq", "statsq")
+"""The quantizers that the explorer of intervals offers."""
+
 Weights = Tensor | np.ndarray | nn.Module | Mapping[str, Tensor] | str | os.PathLike[str]
 
 
@@ -32,7 +35,7 @@ class Learned:
     """Where training left a layer's quantizer: intervals in units of the weights, means over channels."""
 
     kinds: tuple[str, ...]
-    """"aoq-mid-rise", "aoq-mid-tread", "lsq", "statsq": the quantizer, or those it may be where a file says no more."""
+    """The quantizer, one of ``KINDS``; or those it may be where a file says no more."""
     bits: int | None
     """``None`` where the file does not say."""
     threshold_interval: float
@@ -107,9 +110,9 @@ def _prototype(settings: Mapping[str, Any]) -> Quantizer | None:
 
 
 def _kinds(quantizer: Quantizer | None) -> tuple[str, ...]:
-    if isinstance(quantizer, AOQ):
-        return (f"aoq-{quantizer.grid.kind}",)
-    return ("lsq",) if isinstance(quantizer, LSQ) else ("statsq",) if isinstance(quantizer, StatsQ) else ()
+    name = type(quantizer).__name__.lower()
+    grid = quantizer.grid if quantizer else None
+    return tuple(kind for kind in KINDS if grid and kind in (name, f"{name}-{grid.kind}"))
 
 
 def _copied(tensor: Tensor) -> Tensor:
@@ -139,11 +142,12 @@ def _learned(state: Mapping[str, Tensor], layer: str, quantizer: Quantizer | Non
         threshold, level, shrink, candidates = own["step"], own["step"], 1.0, ("lsq", "statsq")
     else:
         return None
-    inner = quantizer.inner if isinstance(quantizer, Freezing) else quantizer
-    if isinstance(inner, AOQ) and inner.coupled:
+    inner = quantizer.unwrapped if quantizer else None
+    if inner and inner.coupled:
         threshold = level
     means = float(threshold.mean()), float(level.mean())
-    if not all(map(math.isfinite, (*means, shrink))):
+    kinds = _kinds(inner) if inner else candidates
+    if not kinds or not all(map(math.isfinite, (*means, shrink))):
         return None
     bits = quantizer.bits if quantizer else None
-    return Learned(_kinds(inner) or candidates, bits, *means, shrink, threshold.numel() > 1)
+    return Learned(kinds, bits, *means, shrink, threshold.numel() > 1)
