@@ -74,6 +74,12 @@ def test_every_command_is_told(name):
     assert any(call.split()[:1] == [name] for _, call in CALLS)
 
 
+def test_every_environment_variable_is_told():
+    sources = [path for folder in ("aoqlab", "notebooks") for path in (ROOT / folder).rglob("*.[pi]*y*")]
+    used = {name for path in sources for name in re.findall(r"\bAOQLAB_[A-Z]+", path.read_text(encoding="utf-8"))}
+    assert [name for name in used if f"`{name}" not in TEXTS["docs/lab.md"]] == []
+
+
 @pytest.mark.parametrize("name", methods.names())
 def test_every_method_is_in_its_table(name):
     assert re.search(rf"^\| `{re.escape(name)}` \|", TEXTS["docs/methods.md"], re.M)
