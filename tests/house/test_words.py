@@ -34,7 +34,7 @@ WORDS = {
     r"dear": "expensive, slow",
 }
 """Pattern -> what to write instead. Words that are right in other senses have those senses excluded."""
-PATTERN = re.compile(rf"\b({'|'.join(f'(?:{word})' for word in WORDS)})\b", re.I)
+PATTERN = re.compile(rf"\b({'|'.join(f'(?:{word})' for word in WORDS)})\b".replace(" ", r"\s"), re.I)
 
 NOT_YET: set[str] = {
     "aoqlab/grids.py",
@@ -136,12 +136,15 @@ def complaints(file):
     else:
         kinds = {".md": prose_of_markdown, ".ipynb": prose_of_notebook, ".sh": prose_of_shell}
         prose = kinds.get(path.suffix, prose_of_c_like)(text)
+    parts = [(line, re.sub(r"^\s*[#/*]*\s*|`[^`\n]*`|\s+$", "", part)) for line, part in prose]
+    lines, words = [line for line, _ in parts], [part for _, part in parts]  # one text: a phrase may go over two lines
+    text = "\n".join(words)
     found = []
-    for line, words in prose:
-        words = re.sub(r"`[^`]*`", "", words)
-        for match in PATTERN.finditer(words):
-            advice = next(better for word, better in WORDS.items() if re.fullmatch(word, match[0], re.I))
-            found.append(f"{line}: {match[0]!r} -> {advice}    [{words.strip()[:90]}]")
+    for match in PATTERN.finditer(text):
+        number = text.count("\n", 0, match.start())
+        word = " ".join(match[0].split())
+        advice = next(better for pattern, better in WORDS.items() if re.fullmatch(pattern, word, re.I))
+        found.append(f"{lines[number]}: {word!r} -> {advice}    [{words[number].strip()[:90]}]")
     return found
 
 
