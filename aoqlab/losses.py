@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -55,37 +56,88 @@ def dampening_norm(weights: Iterable[Tensor], bin_centres: Iterable[Tensor]) -> 
     return with_gradient(lengths.sum(), layers, slopes)
 
 
-def dampening_nagel(weights: Tensor, quantized: Tensor, lowest: Tensor | float, highest: Tensor | float) -> Tensor:
-    """Nagel et al.'s dampening of one layer: ``||w_hat - clip(w, lowest level, highest level)||_F^2``.
+Layers = Tensor | Sequence[Tensor]
+"""The tensor of one layer, or the tensors of several."""
+Bounds = Layers | float
+Factors = Sequence[float] | float
 
-    ``w_hat`` is a constant for the gradient, which is ``2 (w - w_hat)`` inside the grid and 0 outside. ``lowest`` and
-    ``highest``: numbers or tensors of shape (), or (C,) for weights of shape (C, ...). The weight of this loss is
-    ramped with :func:`aoqlab.schedule.cosine_ramp`. Source: Nagel et al., ICML 2022, equation 5.
+
+def dampening_nagel(
+    weights: Layers,
+    quantized: Layers,
+    lowest: Bounds,
+    highest: Bounds,
+    factors: Factors = 1.0,
+) -> Tensor:
+    """Nagel et al.'s dampening: ``sum over layers of f ||w_hat - clip(w, lowest level, highest level)||_F^2``.
+
+    ``w_hat`` is a constant for the gradient, which is ``2 f (w - w_hat)`` inside the grid and 0 outside. ``lowest`` and
+    ``highest``: numbers or tensors of shape (), or (C,) for weights of shape (C, ...); ``factors``: f of every layer.
+    The weight of this loss is ramped with :func:`aoqlab.schedule.cosine_ramp`. Source: Nagel et al., ICML 2022,
+    equation 5. Their published code takes f = 1 / (weights per output channel).
     """
-    low, high = (per_row(torch.as_tensor(b, device=weights.device), weights).to(weights) for b in (lowest, highest))
-    return (_same_shape(quantized, weights, "quantized weights").detach() - weights.clamp(low, high)).square().sum()
+    layers, hats, clipped, scales = _clipped(weights, quantized, lowest, highest, factors)
+    with torch.no_grad():
+        away = torch._foreach_sub(clipped, hats)
+        loss = _weighted_squares(away, scales)
+        torch._foreach_mul_(away, [2 * f for f in scales])
+        slopes = [torch.where(c == w, a, 0.0) for w, c, a in zip(layers, clipped, away, strict=True)]
+    return with_gradient(loss, layers, slopes)
 
 
-def oscillation_penalty(weights: Tensor, quantized: Tensor) -> Tensor:
-    """Wenshøj et al.'s loss of one layer that makes weights oscillate: ``sum of (w_hat^2 - w^2)``, not bounded below.
+def oscillation_penalty(
+    weights: Layers,
+    quantized: Layers,
+    lowest: Bounds = -math.inf,
+    highest: Bounds = math.inf,
+    factors: Factors = 1.0,
+) -> Tensor:
+    """Wenshøj et al.'s loss that makes weights oscillate: ``sum over layers of f sum(w_hat^2 - w^2)``.
 
-    ``w_hat`` is straight-through (``d w_hat / d w = 1``), so that the gradient is ``2 (w_hat - w)``: descent drives
-    every weight away from its level, to the threshold and over it. With levels 0 and 1::
+    It is not bounded below. ``w_hat`` is straight-through (``d w_hat / d w = 1``), so that the gradient is
+    ``2 f (w_hat - w)``: descent drives every weight away from its level, to the threshold and over it. With levels 0
+    and 1 and f = 1::
 
         w                   -0.1   0.4   0.6
         w_hat                0     0     1
         loss                -0.01 -0.16  0.64
         d loss / d w         0.2  -0.8   0.8
 
-    A weight beyond the outermost level is driven further out; clip weights to the levels first where that matters.
-    Source: Wenshøj, Pepin, Selvan, arXiv 2502.00490. Their published code takes the mean over each layer and sums the
-    layers; divide by the number of weights for that.
+    A weight beyond the outermost level is driven further out, unless ``lowest`` and ``highest`` level (arguments as in
+    :func:`dampening_nagel`) are given: then ``clip(w)`` takes the place of w, and nothing drives it there. Source:
+    Wenshøj, Pepin, Selvan, arXiv 2502.00490. Their published code takes f = 1 / (weights of the layer).
     """
-    quantized = _same_shape(quantized, weights, "quantized weights").detach()
+    layers, hats, clipped, scales = _clipped(weights, quantized, lowest, highest, factors)
     with torch.no_grad():
-        value = (quantized.square() - weights.square()).sum()
-        slope = 2 * (quantized - weights)
-    return with_gradient(value, [weights], [slope])
+        loss = _weighted_squares(hats, scales) - _weighted_squares(clipped, scales)
+        slopes = torch._foreach_sub(hats, clipped)
+        torch._foreach_mul_(slopes, [2 * f for f in scales])
+    return with_gradient(loss, layers, slopes)
+
+
+@torch.no_grad()
+def _clipped(
+    weights: Layers, quantized: Layers, lowest: Bounds, highest: Bounds, factors: Factors
+) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[float]]:
+    """Return per layer the weights, the quantized weights, the weights clipped to the outermost levels, the factor."""
+    layers = [weights] if isinstance(weights, Tensor) else list(weights)
+    hats, low, high, scales = (_each(value, len(layers)) for value in (quantized, lowest, highest, factors))
+    hats = [_same_shape(q, w, "quantized weights") for q, w in zip(hats, layers, strict=True)]
+    clipped = [w.clamp(_bound(a, w), _bound(b, w)) for w, a, b in zip(layers, low, high, strict=True)]
+    return layers, hats, clipped, scales
+
+
+def _each(value: Any, count: int) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value] * count
+
+
+def _bound(value: Tensor | float, weights: Tensor) -> Tensor:
+    return per_row(torch.as_tensor(value, device=weights.device), weights).to(weights)
+
+
+def _weighted_squares(tensors: Sequence[Tensor], factors: Sequence[float]) -> Tensor:
+    lengths = torch.stack(torch._foreach_norm(list(tensors)))
+    return torch.dot(lengths.square(), lengths.new_tensor(factors))
 
 
 def _same_shape(x: Tensor, weights: Tensor, what: str) -> Tensor:

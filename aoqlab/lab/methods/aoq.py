@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-from ...schedule import ThreeStage
+from ...schedule import StageState, ThreeStage
 from .activations import activation_quantizer
 from .base import Method
 from .registry import register
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-@register
+    from ...quantizers import Quantizer
+
+
+@dataclass(frozen=True)
+class StagedDampening:
+    """``lambda sum over layers of ||w - c(w)||``, lambda as the schedule says: :func:`aoqlab.losses.dampening_norm`."""
+
+    def __call__(
+        self, latents: list[Tensor], quantizers: list[Quantizer], progress: float, state: StageState | None
+    ) -> Tensor | None:
+        """Return the term, or ``None`` outside the last stage."""
+        from ...losses import dampening_norm
+
+        if state is None or not state.dampening:
+            return None
+        centres = [q.bin_centres(w) for w, q in zip(latents, quantizers, strict=True)]
+        return state.dampening * dampening_norm(latents, centres)
+
+
+@register(label="AOQ", color="#D55E00")
 def aoq(
     *,
     shrink_min: float | int = 0.3,
@@ -34,7 +57,6 @@ def aoq(
     ``shrink_until``.
     """
     from ...quantizers import AOQ
-    from .regularisers import StagedDampening
 
     return Method(
         "aoq",

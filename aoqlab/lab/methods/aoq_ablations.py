@@ -25,7 +25,7 @@ def options_of_aoq(*, without: tuple[str, ...] = ()) -> Callable[[Factory], Fact
     return show
 
 
-@register
+@register(label="AOQ, no shrink", color="#442507")
 @options_of_aoq(without=("shrink_min", "staircase"))
 def aoq_no_shrink(**options: Any) -> Method:
     """AOQ without its first stage: intervals never shrink.
@@ -36,7 +36,7 @@ def aoq_no_shrink(**options: Any) -> Method:
     return aoq(shrink_min=1.0, **options)
 
 
-@register
+@register(label="AOQ, no dampening", color="#E0BCB7")
 @options_of_aoq(without=("dampening",))
 def aoq_no_dampen(**options: Any) -> Method:
     """AOQ without its last stage: nothing dampens the oscillation.
@@ -47,7 +47,7 @@ def aoq_no_dampen(**options: Any) -> Method:
     return aoq(dampening=0.0, **options)
 
 
-@register
+@register(label="AOQ, coupled", color="#7C5735")
 @options_of_aoq()
 def aoq_coupled(**options: Any) -> Method:
     """AOQ with one interval: the learned one also places the thresholds.

@@ -32,6 +32,22 @@ class Regulariser(Protocol):
         """
 
 
+def on_grid(latents: list[Tensor], quantizers: list[Quantizer]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """Return per layer the quantized weights, the lowest and the highest level."""
+    import torch
+
+    with torch.no_grad():
+        quantized = [q(w) for w, q in zip(latents, quantizers, strict=True)]
+    levels = [q.levels() for q in quantizers]
+    return quantized, [own[..., 0] for own in levels], [own[..., -1] for own in levels]
+
+
+def check_strength(name: str, value: float | int) -> None:
+    """Raise ``ValueError`` where the weight of a loss is negative or not finite."""
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be finite and not negative, got {value}")
+
+
 @dataclass(frozen=True)
 class FreezeSchedule:
     """The oscillation frequency above which weights are frozen, over training progress p in [0, 1].

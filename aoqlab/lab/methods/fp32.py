@@ -6,7 +6,7 @@ from .base import Method
 from .registry import register
 
 
-@register
+@register(label="full precision", color="#7A7A7A")
 def fp32() -> Method:
     """Full precision: no quantizers, the reference for accuracy and speed."""
     return Method("fp32", "")

@@ -9,7 +9,7 @@ from .base import Method
 from .registry import register
 
 
-@register
+@register(label="LSQ", color="#0072B2")
 def lsq(*, per_channel: bool = False, activations: str = "lsq") -> Method:
     """Learned step size: one step per layer for thresholds and levels.
 

@@ -2,14 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
+from ...schedule import StageState, cosine_ramp
 from .activations import activation_quantizer
-from .base import Method
+from .base import Method, check_strength, on_grid
 from .registry import register
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-@register
+    from ...quantizers import Quantizer
+
+
+@dataclass(frozen=True)
+class RampedDampening:
+    """``lambda(p) sum over layers of n_out / N ||w_hat - clip(w)||_F^2``: :func:`aoqlab.losses.dampening_nagel`.
+
+    lambda is 0 until progress ``begin``, then rises to ``final`` along half a cosine. n_out / N is one over the number
+    of weights per output channel ("kernel mean").
+    """
+
+    final: float | int
+    begin: float | int
+
+    def __post_init__(self) -> None:
+        check_strength("dampening", self.final)
+        if not 0 <= self.begin < 1:
+            raise ValueError(f"begin must be in [0, 1), got {self.begin}")
+
+    def __call__(
+        self, latents: list[Tensor], quantizers: list[Quantizer], progress: float, state: StageState | None
+    ) -> Tensor | None:
+        """Return the term, or ``None`` until ``begin``."""
+        from ...losses import dampening_nagel
+
+        strength = cosine_ramp(max(0.0, progress - self.begin) / (1 - self.begin), float(self.final))
+        factors = [strength * w.shape[0] / w.numel() for w in latents]
+        return dampening_nagel(latents, *on_grid(latents, quantizers), factors) if strength else None
+
+
+@register(label="LSQ + dampening", color="#56B4E9")
 def lsq_plus_dampen(
     *, dampening: float | int = 0.1, begin: float | int = 0.25, per_channel: bool = False, activations: str = "lsq"
 ) -> Method:
@@ -21,7 +56,6 @@ def lsq_plus_dampen(
     training on, and the mean per kernel as default, where the paper writes the plain Frobenius norm.
     """
     from ...quantizers import LSQ
-    from .regularisers import RampedDampening
 
     return Method(
         "lsq+dampen",

@@ -19,7 +19,7 @@ def _freezing_lsq(bits: int, per_channel: bool, momentum: float | int) -> Quanti
     return Freezing(LSQ(bits, per_channel=per_channel), float(momentum))
 
 
-@register
+@register(label="LSQ + freezing", color="#332288")
 def lsq_plus_freeze(
     *,
     threshold_start: float | int = 0.1,

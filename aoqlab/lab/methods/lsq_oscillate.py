@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from .activations import activation_quantizer
-from .base import Method
+from .base import Method, check_strength, on_grid
 from .registry import register
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-@register
+    from ...quantizers import Quantizer
+    from ...schedule import StageState
+
+
+@dataclass(frozen=True)
+class Oscillation:
+    """``lambda sum over layers of mean(w_hat^2 - clip(w)^2)``: :func:`aoqlab.losses.oscillation_penalty`.
+
+    Weights are clipped to the outermost levels, beyond which no threshold is left to oscillate around.
+    """
+
+    lambda_: float | int
+
+    def __post_init__(self) -> None:
+        check_strength("lambda_", self.lambda_)
+
+    def __call__(
+        self, latents: list[Tensor], quantizers: list[Quantizer], progress: float, state: StageState | None
+    ) -> Tensor | None:
+        """Return the term, or ``None`` where lambda is 0."""
+        from ...losses import oscillation_penalty
+
+        factors = [self.lambda_ / w.numel() for w in latents]
+        return oscillation_penalty(latents, *on_grid(latents, quantizers), factors) if self.lambda_ else None
+
+
+@register(label="LSQ + oscillation", color="#E69F00")
 def lsq_plus_oscillate(*, lambda_: float | int = 1.0, per_channel: bool = False, activations: str = "lsq") -> Method:
     """LSQ, weights pushed away from their level to the thresholds.
 
@@ -22,7 +52,6 @@ def lsq_plus_oscillate(*, lambda_: float | int = 1.0, per_channel: bool = False,
     does not have, are not pushed on.
     """
     from ...quantizers import LSQ
-    from .regularisers import Oscillation
 
     return Method(
         "lsq+oscillate",

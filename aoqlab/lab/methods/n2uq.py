@@ -9,7 +9,7 @@ from .base import Method
 from .registry import register
 
 
-@register
+@register(label="N2UQ", color="#009E73")
 def n2uq(*, per_channel: bool = True) -> Method:
     """N2UQ: learned activation thresholds (LTQ), weights scaled by their mean size.
 

@@ -4,63 +4,93 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .base import LR_GROUPS, Method
 
 Factory = Callable[..., Method]
-_FACTORIES: dict[str, Factory] = {}
 
 
-def register(factory: Factory) -> Factory:
+@dataclass(frozen=True)
+class Entry:
+    """A registered method: what builds it, and how figures call and colour it."""
+
+    factory: Factory
+    label: str
+    color: str
+
+
+_ENTRIES: dict[str, Entry] = {}
+
+
+def register(*, label: str, color: str) -> Callable[[Factory], Factory]:
     """Add a method, as a decorator: a function without required arguments that returns a :class:`Method`.
 
-    The name is that of the function, with ``_`` as ``-`` and ``_plus_`` as ``+``; its keyword arguments are the options
-    of the method, their defaults the published values; the first line of its docstring is the summary. Raises
-    ``ValueError`` for a name that is taken.
+    ``label`` is its name in figures, ``color`` its colour there, "#rrggbb". The name is that of the function, with
+    ``_`` as ``-`` and ``_plus_`` as ``+``; its keyword arguments are the options of the method, their defaults the
+    published values; the first line of its docstring is the summary. Raises ``ValueError`` for a name that is taken, a
+    missing docstring or another form of colour.
     """
-    name = factory.__name__.replace("_plus_", "+").replace("_", "-")
-    if name in _FACTORIES:
-        raise ValueError(f"there is already a method {name!r}; give the function another name")
-    if not inspect.getdoc(factory):
-        raise ValueError(f"method {name!r} needs a docstring: its first line is the summary")
-    _FACTORIES[name] = factory
-    return factory
+    if not re.fullmatch("#[0-9A-Fa-f]{6}", color):
+        raise ValueError(f"the colour of a method must have the form #rrggbb, got {color!r}")
+
+    def add(factory: Factory) -> Factory:
+        name = factory.__name__.replace("_plus_", "+").replace("_", "-")
+        if name in _ENTRIES:
+            raise ValueError(f"there is already a method {name!r}; give the function another name")
+        if not inspect.getdoc(factory):
+            raise ValueError(f"method {name!r} needs a docstring: its first line is the summary")
+        _ENTRIES[name] = Entry(factory, label, color)
+        return factory
+
+    return add
 
 
 def names() -> list[str]:
-    """Names of all methods, in alphabetical order."""
-    return sorted(_FACTORIES)
+    """Return the names of all methods, in alphabetical order."""
+    return sorted(_ENTRIES)
 
 
-def _factory(name: str) -> Factory:
-    if name not in _FACTORIES:
-        near = difflib.get_close_matches(name, _FACTORIES, n=3, cutoff=0.4)
+def entry(name: str) -> Entry:
+    """Return what is registered under a name. Raises ``ValueError`` with the nearest names for an unknown one."""
+    if name not in _ENTRIES:
+        near = difflib.get_close_matches(name, _ENTRIES, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names())}"
         raise ValueError(f"unknown method {name!r}; {hint}")
-    return _FACTORIES[name]
+    return _ENTRIES[name]
+
+
+def label_of(name: str) -> str:
+    """Return the name of a method as figures print it."""
+    return entry(name).label
+
+
+def color_of(name: str) -> str:
+    """Return the colour of a method in figures, "#rrggbb"."""
+    return entry(name).color
 
 
 def summary_of(name: str) -> str:
-    """One line that says what the method is."""
-    return (inspect.getdoc(_factory(name)) or "").partition("\n")[0].rstrip(".")
+    """Return one line that says what the method is."""
+    return (inspect.getdoc(entry(name).factory) or "").partition("\n")[0].rstrip(".")
 
 
 def options_of(name: str) -> dict[str, Any]:
-    """Options of a method with their defaults."""
-    parameters = inspect.signature(_factory(name)).parameters
+    """Return the options of a method with their defaults."""
+    parameters = inspect.signature(entry(name).factory).parameters
     return {option: parameter.default for option, parameter in parameters.items()}
 
 
 def get(name: str, **options: Any) -> Method:
-    """The method of that name, with some of its options changed.
+    """Return the method of that name, with some of its options changed.
 
     Options differ between methods (:func:`options_of`); ``lr_scale``, a mapping from parameter groups to factors on the
     learning rate, is one of all. Raises ``ValueError`` for an unknown name, option, group or a value out of range.
     """
-    factory, defaults = _factory(name), options_of(name)
+    factory, defaults = entry(name).factory, options_of(name)
     given = {option: value for option, value in options.items() if option != "lr_scale"}
     for option in given:
         if option not in defaults:
@@ -77,5 +107,5 @@ def get(name: str, **options: Any) -> Method:
 
 
 def rebuild(description: Mapping[str, Any]) -> Method:
-    """The method that :meth:`Method.describe` described. Needs ``name`` and ``options`` of the description."""
+    """Return the method that :meth:`Method.describe` described, from ``name`` and ``options`` of the description."""
     return get(description["name"], **description["options"])

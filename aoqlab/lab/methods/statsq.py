@@ -9,7 +9,7 @@ from .base import Method
 from .registry import register
 
 
-@register
+@register(label="StatsQ", color="#CC79A7")
 def statsq(*, per_channel: bool = True, activations: str = "lsq") -> Method:
     """StatsQ: weights scaled by twice their mean size, no learned scale.
 

@@ -16,25 +16,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 
-METHOD_COLORS: Mapping[str, str] = MappingProxyType(
-    {
-        "fp32": "#7A7A7A",
-        "lossless": "#1A1A1A",
-        "lsq": "#0072B2",
-        "aoq": "#D55E00",
-        "aoq-no-shrink": "#442507",
-        "aoq-no-dampen": "#E0BCB7",
-        "aoq-coupled": "#7C5735",
-        "ltq": "#009E73",
-        "n2uq": "#009E73",
-        "statsq": "#CC79A7",
-        "lsq+dampen": "#56B4E9",
-        "lsq+freeze": "#332288",
-        "lsq+oscillate": "#E69F00",
-        "conventional": "#0072B2",
-        "oscillating": "#D55E00",
-    }
-)
+from .. import methods
+
+# What figures show next to the registered methods.
+_OTHERS = {
+    "lossless": ("lossless", "#1A1A1A"),
+    "ltq": ("LTQ", methods.color_of("n2uq")),
+    "conventional": ("conventional", methods.color_of("lsq")),
+    "oscillating": ("oscillating", methods.color_of("aoq")),
+}
+_LOOKS = {name: (methods.label_of(name), methods.color_of(name)) for name in methods.names()} | _OTHERS
+# Drawn in this order; the others follow, ablations of AOQ first.
+_FIRST = ("fp32", "lossless", "lsq", "aoq")
+_ORDER = sorted(_LOOKS, key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name))
+METHOD_COLORS: Mapping[str, str] = MappingProxyType({name: _LOOKS[name][1] for name in _ORDER})
 
 VARIANT_COLORS: Mapping[str, str] = MappingProxyType(
     {
@@ -52,26 +47,6 @@ VARIANT_COLORS: Mapping[str, str] = MappingProxyType(
 )
 """Variants that stand beside each other in one picture, so none may look like another."""
 
-_METHOD_LABELS: Mapping[str, str] = MappingProxyType(
-    {
-        "fp32": "full precision",
-        "lossless": "lossless",
-        "lsq": "LSQ",
-        "aoq": "AOQ",
-        "aoq-no-shrink": "AOQ, no shrink",
-        "aoq-no-dampen": "AOQ, no dampening",
-        "aoq-coupled": "AOQ, coupled",
-        "ltq": "LTQ",
-        "n2uq": "N2UQ",
-        "statsq": "StatsQ",
-        "lsq+dampen": "LSQ + dampening",
-        "lsq+freeze": "LSQ + freezing",
-        "lsq+oscillate": "LSQ + oscillation",
-        "conventional": "conventional",
-        "oscillating": "oscillating",
-    }
-)
-
 
 def _method_key(name: str) -> str:
     key = str(name).strip().lower()
@@ -87,7 +62,7 @@ def method_color(name: str) -> str:
 
 def method_label(name: str) -> str:
     """The name of a method as printed in a figure: `method_label("lsq") == "LSQ"`. Unknown: `ValueError`."""
-    return _METHOD_LABELS[_method_key(name)]
+    return _LOOKS[_method_key(name)][0]
 
 
 def _part_of(name: str, source: str, low: float, high: float) -> Colormap:

@@ -2,8 +2,10 @@ import copy
 import json
 import math
 import pickle
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,8 @@ import torch
 from aoqlab.lab import methods
 from aoqlab.lab.cli.training import method_options
 from aoqlab.lab.methods import registry
+from aoqlab.lab.methods.table import methods_table
+from aoqlab.lab.shared import documents, paths
 from aoqlab.quantizers import AOQ, LSQ, LTQ, Freezing, StatsQ
 
 NAMES = [
@@ -170,9 +174,10 @@ def test_the_freezing_threshold_falls_along_half_a_cosine():
 
 
 def test_a_new_method_is_one_function(monkeypatch):
-    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
+    monkeypatch.setattr(registry, "_ENTRIES", dict(registry._ENTRIES))
+    register = methods.register(label="LSQ, unchanged", color="#123456")
 
-    @methods.register
+    @register
     def lsq_plus_nothing(*, amount: float = 2.0):
         """LSQ and nothing more.
 
@@ -183,10 +188,33 @@ def test_a_new_method_is_one_function(monkeypatch):
     assert methods.summary_of("lsq+nothing") == "LSQ and nothing more"
     method = methods.get("lsq+nothing", amount=3.0)
     assert method.name == "lsq+nothing" and method.lr_scale["weights"] == 3.0 and method.options == {"amount": 3.0}
+    assert (methods.label_of("lsq+nothing"), methods.color_of("lsq+nothing")) == ("LSQ, unchanged", "#123456")
     with pytest.raises(ValueError, match=r"already a method 'lsq\+nothing'"):
-        methods.register(lsq_plus_nothing)
+        register(lsq_plus_nothing)
     with pytest.raises(ValueError, match="needs a docstring"):
-        methods.register(lambda: None)
+        register(lambda: None)
+    with pytest.raises(ValueError, match="the form #rrggbb, got 'red'"):
+        methods.register(label="LSQ", color="red")
+
+
+def test_a_method_is_found_by_its_file(monkeypatch, tmp_path):
+    """Nothing lists the methods: a file in the folder is enough."""
+    folder = tmp_path / "methods"
+    shutil.copytree(Path(methods.__file__).parent, folder)
+    text = (folder / "lsq.py").read_text().replace("def lsq(", "def lsq_again(").replace("from ...", "from aoqlab.")
+    (folder / "again.py").write_text(text)
+    code = (
+        "import sys, aoqlab.lab; aoqlab.lab.__path__.insert(0, sys.argv[1]);"
+        "from aoqlab.lab import methods; assert 'lsq-again' in methods.names(), methods.__file__"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+
+
+def test_the_table_of_methods_is_that_of_the_documents():
+    """`methods_table` writes it; see CONTRIBUTING.md."""
+    document = paths.project_root() / "docs" / "methods.md"
+    assert not documents.differs(document, "methods", methods_table())
+    assert all(f"| `{name}` |" in methods_table() for name in NAMES)
 
 
 def test_names_and_summaries_need_no_torch():
@@ -206,7 +234,7 @@ def test_one_step_of_every_method_by_its_declaration(name):
     quantizer = method.weights(2).init_from(w)
     for progress in (0.0, 0.5, 1.0):
         state = method.schedule(progress) if method.schedule else None
-        if state and hasattr(quantizer, "set_stage"):
+        if state:
             quantizer.set_stage(state)
         if method.freezing:
             quantizer.track(quantizer.encode(w))
@@ -218,7 +246,7 @@ def test_one_step_of_every_method_by_its_declaration(name):
         assert torch.isfinite(grad).all()
         with torch.no_grad():
             w -= 0.01 * grad
-    assert not method.freezing or quantizer.frozen_share() == 1.0
+    assert not method.freezing or quantizer.frozen.all()
 
 
 def test_options_may_be_whole_numbers():

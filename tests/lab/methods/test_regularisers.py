@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from aoqlab.lab import methods
-from aoqlab.lab.methods.regularisers import Oscillation, RampedDampening, StagedDampening
+from aoqlab.lab.methods.aoq import StagedDampening
+from aoqlab.lab.methods.lsq_dampen import RampedDampening
+from aoqlab.lab.methods.lsq_oscillate import Oscillation
 from aoqlab.losses import dampening_nagel, dampening_norm, oscillation_penalty
 from aoqlab.quantizers import AOQ, LSQ, LTQ
 from aoqlab.schedule import StageState, cosine_ramp
