@@ -55,7 +55,7 @@ def test_the_ensemble_trains_the_trajectory_of_the_cpu():
 
 @pytest.mark.parametrize("bits", [2, 4, 8])
 @pytest.mark.parametrize("count", [1000, 2_000_000])
-def test_the_sums_behind_the_gradients_of_ltq_are_those_of_the_cpu_in_float64(bits, count):
+def test_the_sums_behind_the_gradients_of_ltq_match_the_cpu_in_float64(bits, count):
     generator, n = torch.Generator().manual_seed(bits), 2**bits - 1
     x, grad = 2.2 * torch.rand(count, generator=generator), 0.5 + torch.rand(count, generator=generator)
     parameters = torch.full((n,), 2 / n), torch.tensor(1.0), torch.tensor(2.0)
@@ -91,7 +91,7 @@ def test_a_network_trains(method, settings, as_shipped):
 
 @compiling
 @pytest.mark.parametrize("method", ["aoq", "lsq+freeze"])
-def test_a_run_stopped_in_the_middle_goes_on_to_the_same_number_of_steps(method, settings, as_shipped):
+def test_a_run_stopped_in_the_middle_resumes_to_the_same_number_of_steps(method, settings, as_shipped):
     whole = train(TrainConfig(**settings, method=method, compile="no", name="whole"), quiet=True)
 
     def stop(row, trainer):

@@ -101,7 +101,7 @@ def page(new_page):
 
 @pytest.fixture
 def notebook(jupyter, checkout, page):
-    """Opens a notebook in JupyterLab, of the given cells or as it is, and runs it; its kernel ends with the test."""
+    """Opens a notebook in JupyterLab, of the given cells or unchanged, and runs it; its kernel ends with the test."""
     opened = []
 
     def open_notebook(name, *cells):
@@ -134,7 +134,7 @@ def lab(jupyter, checkout, new_page):
 
 @pytest.fixture
 def hands(lab):
-    """A hand on each live explorer; at the end no error is in the console."""
+    """Controls of each live explorer; at the end no error is in the console."""
     found = {name: Hand(lab, lab.locator("[data-aoq-live]").nth(i).locator(".aoq")) for i, name in enumerate(CELLS)}
     for hand in found.values():
         hand.root.locator(".readouts b").first.wait_for()
@@ -145,7 +145,7 @@ def hands(lab):
 
 @pytest.fixture
 def still(page, tmp_path):
-    """Opens explorers as a page of their own, from disk and without a network; a hand on each."""
+    """Opens explorers as a page of their own, from disk and without a network; the controls of each."""
 
     def open_page(*explorers, **settings):
         file = tmp_path / "page.html"
@@ -199,7 +199,7 @@ def exported(checkout):
 
 @pytest.fixture
 def refused(exported, checkout):
-    """Clicks Export where the name is taken: nothing is written before a person has chosen what."""
+    """Clicks Export where the name is taken: nothing is written before the user has chosen what."""
 
     def export(hand, name):
         files = {file: file.read_bytes() for file in (checkout / "figures").glob(f"{name}*")}

@@ -1,4 +1,4 @@
-"""What browser tests are made of: a Jupyter server, a Chromium, and a hand on an explorer's controls."""
+"""What browser tests are made of: a Jupyter server, a Chromium, and an explorer's controls."""
 
 import json
 import os
@@ -127,7 +127,7 @@ def run_all(page):
 
 
 class Hand:
-    """What a person does with one explorer, and sees of it."""
+    """What a user does with one explorer, and sees of it."""
 
     def __init__(self, page, root):
         self.page, self.root = page, root
@@ -180,7 +180,7 @@ class Hand:
         raise AssertionError(f"{what} left the pictures as they were")
 
     def move_everything(self, silent=()):
-        """Every control by keyboard, then by mouse; all pictures but those of ``silent`` controls change each time."""
+        """Every control by keyboard, then by mouse; all pictures change each time, except by ``silent`` controls."""
         for name in self.names():
             for way in (self.by_keyboard, self.by_mouse):
                 before, value = self.pictures(), self._value(name)
@@ -194,7 +194,7 @@ class Hand:
         return self(name).evaluate("node => node.type === 'checkbox' ? node.checked : node.value")
 
     def _ends(self, name):
-        """Where a slider or menu stands, between 0 and 1."""
+        """The place of a slider or menu, between 0 and 1."""
         return self(name).evaluate(
             "node => node.tagName === 'SELECT' ? node.selectedIndex / (node.length - 1) : node.value / node.max"
         )

@@ -1,4 +1,4 @@
-"""The interval explorer under a person's hand: rules between its controls, stages, extremes, its numbers."""
+"""The interval explorer in use: rules between its controls, stages, extremes, its numbers."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def move_everything(hand):
     assert hand("le").is_disabled()  # the levels learn
     hand.press("moment", "Home")
     changed("training back at its begin")
-    hand.press("alpha", "ArrowLeft", 8)  # else AOQ mid-tread with equal intervals has LSQ's numbers
+    hand.press("alpha", "ArrowLeft", 8)  # otherwise AOQ mid-tread with equal intervals has LSQ's numbers
     changed("alpha once more")
     hand.press("bits", "Home")
     changed("few bits")  # where quantizers differ most
@@ -123,7 +123,7 @@ def test_an_interval_of_0_is_drawn(still, page):
     assert page.troubles == []
 
 
-def test_the_numbers_without_a_kernel_are_those_of_the_package(still, page):
+def test_the_numbers_without_a_kernel_match_the_package(still, page):
     explorer = intervals(randn())
     explorer.set(bits=3, start="free", th=0.4, le=0.6, alpha=0.8)
     hand = still(explorer)
@@ -170,7 +170,7 @@ def mse(hand, explorer, layer):
     return float(page_text.split()[0]) * explorer.summary(layer).sigma ** 2
 
 
-def test_trained_intervals_are_those_of_the_package_and_of_the_trained_quantizer(still, page, trained):
+def test_trained_intervals_match_the_package_and_of_the_trained_quantizer(still, page, trained):
     explorer = intervals(trained, "conv2")
     hand = still(explorer)
     assert hand("start").input_value() == "learned" and "means over channels" in hand.root.locator(".note").inner_text()
@@ -193,7 +193,7 @@ def test_trained_intervals_are_those_of_the_package_and_of_the_trained_quantizer
     assert page.troubles == []
 
 
-def test_another_grid_is_drawn_anew_while_weights_are_pulled(still, page):
+def test_another_grid_is_drawn_while_weights_are_pulled(still, page):
     explorer = intervals(randn())
     explorer.set(moment=101)
     hand = still(explorer)

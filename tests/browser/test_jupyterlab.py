@@ -1,4 +1,4 @@
-"""All explorers in one notebook of a real JupyterLab: a hand on every control, Export, what the kernel adds, themes."""
+"""All explorers in one notebook of a real JupyterLab: every control, Export, what the kernel adds, themes."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SILENT = {"toy": ("follow",), "landscape": ("speed",)}  # what changes pictures only later
-# Twenty times the hand rests, so that state is saved and exact numbers are asked for.
+# Twenty times the controls rest, so that state is saved and exact numbers are asked for.
 MOVES = """async root => {
     const input = root.querySelector('[data-name=th] input');
     const wait = time => new Promise(done => setTimeout(done, time));
@@ -50,7 +50,7 @@ def test_a_kept_name_is_replaced_only_when_told_to(hands, exported):
     assert json.loads(file.with_suffix(".json").read_text())["parameters"]["bits"] == 8
 
 
-def test_exact_numbers_come_when_the_hand_rests(hands):
+def test_exact_numbers_come_when_the_controls_rest(hands):
     hand = hands["weights"]
     hand.press("bits", "Home")
     hand.exact()
@@ -60,7 +60,7 @@ def test_exact_numbers_come_when_the_hand_rests(hands):
     assert hand.numbers() != before
 
 
-def test_a_thousand_moves_leave_memory_as_it_was(hands, lab):
+def test_a_thousand_moves_take_no_memory(hands, lab):
     hand = hands["weights"]
     pid = int(re.search(r"kernel (\d+)", lab.locator(".jp-OutputArea").first.inner_text())[1])
 

@@ -1,4 +1,4 @@
-"""The landscape explorer under a person's hand: a start, two walks, their speed."""
+"""The landscape explorer in use: a start, two walks, their speed."""
 
 import pytest
 

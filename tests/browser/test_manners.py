@@ -38,7 +38,7 @@ mount(document.querySelector("#here"), model, explore);
 
 @pytest.fixture
 def backed(page, tmp_path):
-    """Opens an explorer whose questions this process answers: a ``hand``, what was ``asked``, ``tell(what, value)``."""
+    """Open an explorer whose questions this process answers: ``hand``, what was ``asked``, ``tell(what, value)``."""
 
     def open_page(explorer):
         asked = []

@@ -12,7 +12,7 @@ OWN = "reading 'schema'"  # an error that Notebook 7.6 throws while it starts, w
 
 @pytest.fixture
 def hands(checkout, page):
-    """A hand on the flagship and on another explorer."""
+    """Controls of the flagship and of another explorer."""
     pytest.importorskip("notebook", reason="Notebook 7 is not installed")
     path = checkout / "notebooks" / "seven.ipynb"
     write_notebook(path, CELLS["weights"], CELLS["landscape"])

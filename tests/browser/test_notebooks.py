@@ -1,4 +1,4 @@
-"""Every notebook as a person opens it: JupyterLab runs it from the menu, nothing complains, and it can be looked at."""
+"""Every notebook as a user opens it: JupyterLab runs it from the menu, nothing complains, and it can be looked at."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""The report as a person opens it: one file from disk, no network, no kernel; its explorers slide."""
+"""The report as a user opens it: one file from disk, no network, no kernel; its explorers slide."""
 
 import shutil
 import subprocess
@@ -32,7 +32,7 @@ def written(checkout, tmp_path_factory):
 
 @pytest.fixture
 def opened(page, written):
-    """The report in a browser without a network; a hand on each explorer. Nothing is fetched, nothing goes wrong."""
+    """The report in a browser without a network; its explorers. Nothing is fetched, nothing goes wrong."""
     asked = []
     page.on("request", lambda request: request.url.startswith("data:") or asked.append(request.url))
     page.context.set_offline(True)
@@ -71,7 +71,7 @@ def test_every_name_in_the_report_is_given_once(opened, page):
     assert labels.evaluate_all("labels => labels.every(label => label.closest('.aoq').contains(label.control))")
 
 
-def test_explorers_are_as_light_as_the_report_where_a_person_prefers_dark(opened):
+def test_explorers_are_as_light_as_the_report_where_the_user_prefers_dark(opened):
     for hand in opened:
         color = hand.root.evaluate("root => getComputedStyle(root).backgroundColor")
         assert color == "rgb(255, 255, 255)"

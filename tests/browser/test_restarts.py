@@ -1,4 +1,4 @@
-"""Explorers whose cells run again, whose kernel is started anew, whose notebook is opened again or exported."""
+"""Explorers whose cells run again, whose kernel is restarted, whose notebook is opened again or exported."""
 
 import re
 import time
@@ -13,7 +13,7 @@ ANEW = """old => {
 }"""
 
 
-def test_cells_run_again_start_anew_and_restarts_and_reopening_are_survived(hands, lab, look):
+def test_cells_run_again_and_restarts_and_reopening_are_survived(hands, lab, look):
     hand = hands["intervals"]
     hand.press("bits", "End")
     first = ids(lab)
@@ -21,7 +21,7 @@ def test_cells_run_again_start_anew_and_restarts_and_reopening_are_survived(hand
     assert hand("bits").get_attribute("aria-valuetext") == "2"
     assert lab.locator(".aoq").count() == len(hands)
 
-    # Opened again while its kernel is there: each is as alive as it was.
+    # Opened again while its kernel is there: each is as alive as before.
     save(lab)
     lab.reload()
     hand.exact()
@@ -29,7 +29,7 @@ def test_cells_run_again_start_anew_and_restarts_and_reopening_are_survived(hand
     hand.root.locator(".export").get_by_text(re.compile("saved:|is there already")).wait_for()
     assert lab.locator(".aoq").count() == len(ids(lab)) == len(hands)
 
-    # The kernel is started anew: sliders go on, and what needs a kernel says so.
+    # The kernel is restarted: sliders still work, and what needs a kernel says so.
     menu(lab, "Kernel", "Restart Kernel…")
     lab.locator(".jp-Dialog .jp-mod-warn").click()
     hand.root.locator(".note").filter(has_text="need a kernel").wait_for()

@@ -1,4 +1,4 @@
-"""The run explorer as a person meets it without a kernel: epochs, the table of layers, other runs."""
+"""The run explorer as a user meets it without a kernel: epochs, the table of layers, other runs."""
 
 import re
 
@@ -87,7 +87,7 @@ def test_a_layers_name_in_the_table_chooses_it_and_keeps_the_focus(exported, pag
     assert page.evaluate("document.activeElement.innerText") == "layer2.1.conv1"
 
 
-def test_play_stops_where_the_runs_end_and_begins_anew(exported, page):
+def test_play_stops_where_the_runs_end_and_begins_again(exported, page):
     root, _ = exported()
     slider(root).fill("28")
     root.get_by_role("button", name="Play: epoch").click()

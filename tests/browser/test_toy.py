@@ -1,4 +1,4 @@
-"""The toy explorer under a person's hand: surfaces, measures, and what it says without a kernel."""
+"""The toy explorer in use: surfaces, measures, and what it says without a kernel."""
 
 import pytest
 
@@ -53,7 +53,7 @@ def test_a_click_on_a_surface_takes_its_setting_and_learning_rate(opened, explor
     assert outputs == ["0.3", "1"]
 
 
-def test_another_measure_colours_the_surface_anew(opened):
+def test_another_measure_colours_the_surface(opened):
     surface = opened.locator(".aoq canvas").nth(MAP)
     before = surface.evaluate(PIXELS)
     opened.locator(".aoq [data-name=measure] select").select_option("explored_volume")
@@ -61,7 +61,7 @@ def test_another_measure_colours_the_surface_anew(opened):
     assert opened.troubles == []
 
 
-def test_without_a_kernel_run_live_says_so_and_the_rest_goes_on(opened):
+def test_without_a_kernel_run_live_says_so_and_the_rest_works(opened):
     opened.get_by_role("button", name="Run live").click()
     opened.locator(".aoq .say").get_by_text("needs a running kernel").wait_for()
     opened.locator(".aoq [data-name=lr] input").focus()
@@ -71,7 +71,7 @@ def test_without_a_kernel_run_live_says_so_and_the_rest_goes_on(opened):
 
 
 @pytest.mark.parametrize("name", ["lr", "shrink_min", "step_init"])
-def test_trajectories_and_figure_2_are_those_of_the_stored_run_at_every_setting(opened, explorer, name):
+def test_trajectories_and_figure_2_match_the_stored_run_at_every_setting(opened, explorer, name):
     panels = opened.locator(".aoq figure")
     titles = [panels.nth(i).locator("figcaption").inner_text() for i in range(4, 8)]
     stored = "stored, seed 0, "

@@ -90,7 +90,7 @@ def test_thresholds_and_levels_follow_the_formula(grid):
 
 
 @pytest.mark.parametrize("grid", GRIDS, ids=name)
-def test_thresholds_lie_between_neighbouring_levels(grid):
+def test_thresholds_are_between_neighbouring_levels(grid):
     step = torch.tensor(0.1)
     levels, thresholds = grid.levels(step), grid.thresholds(step)
     assert len(levels) == len(thresholds) + 1 == 2**grid.bits

@@ -52,7 +52,7 @@ def fake_compiler(folder, script):
         ({"XDG_CACHE_HOME": "", "HOME": "/c"}, "/c/.cache/aoqlab"),
     ],
 )
-def test_the_cache_lies_where_the_environment_says(variables, folder, monkeypatch):
+def test_the_cache_is_where_the_environment_says(variables, folder, monkeypatch):
     for name in ("AOQLAB_CACHE", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
@@ -60,7 +60,7 @@ def test_the_cache_lies_where_the_environment_says(variables, folder, monkeypatc
     assert native.cache_folder() == Path(folder)
 
 
-def test_a_cached_library_is_used_as_it_is(filled, cache, monkeypatch):
+def test_a_cached_library_is_used_unchanged(filled, cache, monkeypatch):
     monkeypatch.setattr(native, "_build", lambda *_: pytest.fail("compiled again"))
     before = files(cache)
     assert build()._name == str(filled)

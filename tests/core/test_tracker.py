@@ -216,7 +216,7 @@ def test_any_trajectory_is_counted_by_definition(without_kernels, data):
         assert same_state(tracker, feed(OscillationTracker(layers, bits), codes, layers))
 
 
-def test_turning_back_oscillates_and_going_on_does_not():
+def test_turning_back_oscillates_and_continuing_does_not():
     tracker = feed(OscillationTracker((1,), 3), [[0], [1], [2], [2], [1], [1], [3], [3]])
     assert (tracker.crossings.item(), tracker.oscillations.item()) == (5, 2)
     # two oscillations, the second after two more steps, then one step of rest
@@ -326,7 +326,7 @@ def test_configurations_can_be_left_out():
 
 
 @pytest.mark.parametrize("bits", [2, 5])
-def test_without_configurations_nothing_is_hashed_and_all_else_counts_the_same(
+def test_without_configurations_nothing_is_hashed_and_everything_else_counts_the_same(
     bits, path, without_kernels, monkeypatch
 ):
     codes = walk(size_of(LAYERS), bits, 30)
@@ -484,7 +484,7 @@ def test_the_codes_given_are_not_kept():
     assert row.tolist() == [3, 3, 3] and tracker.crossings.tolist() == [3, 2, 1]
 
 
-def test_flat_codes_are_those_of_all_layers():
+def test_flat_codes_match_all_layers():
     codes = walk(size_of(LAYERS), 2, 10)
     tracker = OscillationTracker(LAYERS, 2)
     for row in codes:

@@ -86,7 +86,7 @@ def test_a_layer_that_is_not_quantized_is_refused(trained):
         drawn(trained[1][0][0], "conv1")
 
 
-def test_the_stages_are_those_of_the_schedule():
+def test_the_stages_match_the_schedule():
     spans = stage_spans(methods.get("aoq"), 30)
     assert [name for *_, name in spans] == ["shrink", "widen", "dampen"]
     assert np.array([span[:2] for span in spans]) == pytest.approx(np.array([[0, 6], [6, 18], [18, 30]]))

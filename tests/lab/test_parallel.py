@@ -37,7 +37,7 @@ def test_processes_that_stay_follow_the_caller_to_another_project(tmp_path, monk
         assert set(found.values()) == {str(tmp_path / name)}
 
 
-def test_a_process_that_has_grown_is_replaced_and_the_work_goes_on():
+def test_a_process_that_has_grown_is_replaced_and_the_work_continues():
     processes = dict(side_by_side(2, ((k, grow, (400,)) for k in range(6))))
     assert sorted(processes) == list(range(6))
     assert len(set(processes.values())) > 2

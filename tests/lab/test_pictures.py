@@ -221,7 +221,7 @@ def chromium_there():
         pytest.skip(missing)
 
 
-def test_a_film_taken_in_chromium_shows_the_hand_and_play(chromium_there, tmp_path):
+def test_a_film_taken_in_chromium_shows_the_pointer_and_play(chromium_there, tmp_path):
     # In a process of its own: another Playwright may be running in this one.
     command = [sys.executable, "-c", TAKE, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)

@@ -27,7 +27,7 @@ def test_the_commit_is_that_of_the_packages_own_checkout(tmp_path, monkeypatch):
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-qm", "first")
     commit = git(tmp_path, "rev-parse", "HEAD").strip()
-    # A hook's environment points elsewhere, and results beside the source do not make it dirty.
+    # A hook's environment points elsewhere, and results next to the source do not make it dirty.
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     (tmp_path / "figures.png").touch()
     assert provenance._git_record() == {"commit": commit, "dirty": False}

@@ -153,7 +153,7 @@ def test_channels_and_batch_cannot_both_come_first():
 
 @pytest.mark.parametrize("bits", range(2, 9))
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
-def test_values_are_those_of_aoq_with_equal_intervals(bits, dtype, path):
+def test_values_match_aoq_with_equal_intervals(bits, dtype, path):
     lsq, aoq = LSQ(bits).to(dtype), AOQ(bits, "mid-tread").to(dtype)
     lsq.step.data.fill_(0.37)
     aoq.threshold_interval.fill_(0.37)

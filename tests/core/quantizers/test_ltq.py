@@ -118,7 +118,7 @@ def ramp(x, a, u, v):
 
 
 @pytest.mark.parametrize("bits", [2, 3, 6])
-def test_gradients_are_those_of_the_ramp(bits, path):
+def test_gradients_match_the_ramp(bits, path):
     quantizer, grad = uneven(bits), uniform(200, seed=1, low=-1.0)
     x = uniform(200, low=-1.0, high=4.0).requires_grad_()
     a, u = quantizer.bin_widths, quantizer.input_scale
@@ -140,7 +140,7 @@ def test_sums_over_many_values_keep_the_digits_of_float32(bits, path):
 
 
 @pytest.mark.parametrize("count", [1, 7, 8192, 10_001])
-def test_sums_per_bin_are_those_of_a_loop(count):
+def test_sums_per_bin_match_a_loop(count):
     bins = torch.randint(0, 5, (count,), generator=torch.Generator().manual_seed(count), dtype=torch.int32)
     values = uniform(count, low=-1.0), uniform(count, seed=1)
     found = _sums_per_bin(bins, 5, *values)

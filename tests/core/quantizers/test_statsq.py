@@ -30,7 +30,7 @@ def test_values_by_hand(bits, path):
 
 
 @pytest.mark.parametrize("bits", BITS)
-def test_levels_are_those_of_n2uq(bits):
+def test_levels_match_n2uq(bits):
     """Evenly spaced over [-g, g], g = mean|w| (2^b - 1) / 2^(b-1), thresholds half-way: N2UQ's weight quantizer."""
     w = normal(2, 50)
     quantizer = StatsQ(bits).double().init_from(w)

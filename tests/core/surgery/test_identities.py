@@ -66,7 +66,7 @@ def test_enabled_quantizers_are_not(make, images):
     assert not torch.equal(make()(images), operate(make(), images)(images))
 
 
-def test_disabled_gives_back_the_very_tensors(resnet, images):
+def test_disabled_gives_back_the_same_tensors(resnet, images):
     operate(resnet, images)
     site = next(iter(sites_of(resnet).values()))
     with quantizers_disabled(resnet):

@@ -43,7 +43,7 @@ def test_a_layer_called_downsample_outside_of_a_block_is_quantized():
             super().__init__()
             self.stem = nn.Conv2d(3, 8, 3)
             self.body = nn.Conv2d(8, 8, 3)
-            self.downsample = nn.Conv2d(8, 32, 1, 2)  # nothing beside it ends with 32 channels
+            self.downsample = nn.Conv2d(8, 32, 1, 2)  # nothing next to it ends with 32 channels
 
     assert shortcut_convolutions(Stage()) == set()
 

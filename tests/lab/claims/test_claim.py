@@ -39,7 +39,7 @@ def test_a_run_that_failed_is_never_the_best():
     assert Best("grid").of(failed, "error").to_dict() == {0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}
 
 
-def test_a_matched_value_lies_between_its_neighbours_in_the_logarithm():
+def test_a_matched_value_is_between_its_neighbours_in_the_logarithm():
     # Rate 2 is half-way from 1 to 4 in the logarithm; beyond the last there is nothing to compare with.
     found = Matched("noise", like="aoq", by="rate").of(RUNS, "error")
     assert found.to_dict() == pytest.approx({0: 15.0, 1: 15.0, 2: 20.0, 3: np.nan}, nan_ok=True)

@@ -100,7 +100,7 @@ def test_rates_of_unequal_records_are_per_step():
 # From a history to numbers
 
 
-def test_the_windows_are_those_of_the_stages():
+def test_the_windows_match_the_stages():
     found = scalars(history([8, 6, 1, 2, 3, 6, 0, 0, 5, 7], back=[1, 2, 9, 9, 9, 9, 0, 0, 1, 3]))
     assert found["oscillations_shrink"] == pytest.approx(1.5)
     assert found["oscillations_dampen"] == pytest.approx(1)

@@ -71,7 +71,7 @@ def test_there_is_a_row_per_run_and_a_row_per_epoch(made):
         assert one["loss"].isna().all()
 
 
-def test_numbers_are_those_of_the_run_by_itself(made):
+def test_numbers_match_the_run_by_itself(made):
     _, runs, history = made
     alone = train(dataclasses.replace(SMALL, threads=1, device="cpu"), keep=False, quiet=True)
     row, tracker, table = runs.loc["aoq"], alone.result["tracker"], alone.tables["intervals"]

@@ -65,7 +65,7 @@ def test_everything_is_kept_and_read_back(root):
     assert len(results.runs) == 6 * 10 + 10  # the lossless solution of every seed beside
 
 
-def test_statistics_are_those_of_the_runs():
+def test_statistics_match_the_runs():
     results = claims.reproduce(quiet=True)
     runs = results.runs.pivot(index="seed", columns="variant", values="explored_volume")
     expected = runs["aoq"] - runs["lsq"]

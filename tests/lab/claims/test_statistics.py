@@ -80,7 +80,7 @@ def test_p_is_below_five_percent_where_the_interval_leaves_the_mark_out(values):
     assume(np.ptp(values) > 0.01)
     p = p_value(np.array(values))
     low, high = interval_of(np.array(values))
-    # The bootstrap has 9,999 resamples, and its quantile lies between two of them.
+    # The bootstrap has 9,999 resamples, and its quantile is between two of them.
     assume(abs(p - 0.05) > 1e-3)
     assert (p < 0.05) == (low > 0 or high < 0)
 
@@ -159,7 +159,7 @@ def test_missing_differences_are_counted():
 # Seeds needed
 
 
-def test_seeds_needed_are_those_of_the_tables_of_power():
+def test_seeds_needed_match_the_tables_of_power():
     # Two-sided paired t test, level 5%, power 80%: G*Power 3.1 gives 199, 34, 15, 10, 5.
     assert [seeds_needed(d, 1.0) for d in (0.2, 0.5, 0.8, 1.0, 2.0)] == [199, 34, 15, 10, 5]
     assert [seeds_needed(d, 1.0, 0.01) for d in (0.5, 0.8, 1.0)] == [51, 22, 16]

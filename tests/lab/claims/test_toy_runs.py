@@ -54,7 +54,7 @@ def test_a_row_per_variant_and_seed_and_one_per_record(kept):
         assert own["level_interval"].iloc[0] == 1.0
 
 
-def test_the_numbers_are_those_of_the_ensemble(kept):
+def test_the_numbers_match_the_ensemble(kept):
     _, runs, history = kept
     result = run_ensemble(list(CONFIGS.values()), SEEDS, SMALL, intervals=True)
     own = result.runs

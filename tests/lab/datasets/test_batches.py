@@ -74,7 +74,7 @@ def test_nothing_else_that_is_read_or_drawn_matters(digits):
 
 
 @pytest.mark.parametrize("count", [1, 100, 1347])
-def test_a_sample_is_the_first_batch_of_that_size_as_it_is(digits, count):
+def test_a_sample_is_the_first_batch_of_that_size(digits, count):
     images, _ = next(digits.train.batches(0, seed=4, batch_size=count, augment=False))
     assert torch.equal(digits.train.sample(count, seed=4), images)
     with pytest.raises(ValueError, match="batch_size 1348 exceeds"):

@@ -132,7 +132,7 @@ def test_images_are_decoded_once(tmp_path, decoded, monkeypatch, write_tree):
 
 
 @pytest.mark.parametrize("change", ["content", "name", "new", "gone"])
-def test_changed_images_are_decoded_anew_and_the_old_copy_goes(
+def test_changed_images_are_decoded_again_and_the_old_copy_goes(
     tmp_path, decoded, own_cache, change, write_image, write_tree
 ):
     datasets.load(write_tree(tmp_path))
@@ -202,7 +202,7 @@ def test_an_empty_folder(tmp_path):
         datasets.load(tmp_path)
 
 
-def test_images_beside_the_class_folders_they_should_be_in(tmp_path, write_image):
+def test_images_next_to_the_class_folders_they_should_be_in(tmp_path, write_image):
     write_image(tmp_path / "a.png")
     with pytest.raises(ValueError, match="has no class folders"):
         datasets.load(tmp_path)

@@ -106,13 +106,13 @@ def test_shares_of_two_ranks_joined_are_the_batch_of_one_process(photos):
     assert same(read(data, 1), joined)
 
 
-def test_without_augmentation_images_are_those_of_the_test_split(tmp_path, write_tree):
+def test_without_augmentation_images_match_the_test_split(tmp_path, write_tree):
     write_tree(tmp_path, ("train",), size=(80, 80))
     for name in ("ant", "bee"):
         (tmp_path / "val" / name).mkdir(parents=True)
         for file in (tmp_path / "train" / name).iterdir():
             (tmp_path / "val" / name / file.name).write_bytes(file.read_bytes())
-    data = datasets.load(tmp_path, workers=0)  # 80 pixels, as they are
+    data = datasets.load(tmp_path, workers=0)  # 80 pixels, not resized
     train = torch.cat([images for images, _ in read(data, batch_size=10, augment=False)])
     test = torch.cat([images for images, _ in data.test.batches(10)])
     order = [int((test == image).flatten(1).all(1).nonzero()) for image in train]

@@ -206,7 +206,7 @@ def test_the_moment_is_set_by_index_and_shrinking_by_hand_leaves_the_training():
     assert float(explorer.quantizer().shrink) == 1
 
 
-def test_weights_that_are_trained_on_leave_picture_and_numbers_as_they_were():
+def test_weights_that_are_trained_on_leave_picture_and_numbers_unchanged():
     net = nn.Sequential(nn.Linear(40, 50))
     weights = net[0].weight
     for source in (net, net.state_dict(), weights, weights.detach().numpy()):
@@ -244,7 +244,7 @@ def test_what_is_no_source_is_named(as_shipped):
 
 @pytest.mark.parametrize("kind", list(GRIDS))
 @pytest.mark.parametrize("bits", range(2, 9))
-def test_own_starts_are_those_of_the_quantizers(kind, bits):
+def test_own_starts_match_the_quantizers(kind, bits):
     weights = randn(5000)
     explorer = intervals(weights)
     explorer.set(quantizer=kind, bits=bits)
@@ -280,7 +280,7 @@ def test_sliders_set_both_intervals_and_the_shrink_factor():
     assert quantizer.level_interval.item() == quantizer.threshold_interval.item()
 
 
-def test_stages_are_those_of_the_schedule():
+def test_stages_match_the_schedule():
     schedule = ThreeStage(shrink_min=0.4, shrink_until=0.3)
     explorer = intervals(randn(5000), schedule=schedule)
     for index, moment in enumerate(moments_of(schedule, 100), start=1):
@@ -378,7 +378,7 @@ def test_a_question_about_another_state_does_not_wait_for_the_first(monkeypatch)
     explorer = intervals(randn(900_000))
     first = explorer.answer_exact(explorer.state)
     explorer.set(bits=5)
-    assert explorer.answer_exact(explorer.state) == first  # begun anew
+    assert explorer.answer_exact(explorer.state) == first  # begun again
     assert asked(explorer)[-1] == explorer.readouts()
 
 

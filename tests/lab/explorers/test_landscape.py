@@ -88,7 +88,7 @@ def test_readouts_agree_between_browser_and_package(explorer, step):
         assert own["value"] == pytest.approx(ours[method]["value"])
 
 
-def test_readouts_at_the_last_step_are_those_of_the_run(explorer):
+def test_readouts_at_the_last_step_match_the_run(explorer):
     ends = explorer.walks().ends.set_index("method")
     for method, own in explorer.readouts().items():
         row = ends.loc[method]

@@ -160,7 +160,7 @@ def of_every_epoch(transitions, layers):
     return np.array([[transitions.within(layer, epoch) for epoch in epochs] for layer in range(layers)])
 
 
-def test_transitions_lead_from_the_levels_of_an_epoch_to_those_of_the_next(moved):
+def test_transitions_lead_from_the_levels_of_an_epoch_to_the_next_ones(moved):
     course = moved[1]()
     found = of_every_epoch(course.transitions, 3)
     assert found.shape == (3, 3, 4, 4) and not found[:, 0].any() and found[:, 1:].any((2, 3)).all()
@@ -169,7 +169,7 @@ def test_transitions_lead_from_the_levels_of_an_epoch_to_those_of_the_next(moved
     np.testing.assert_array_equal(found[0], found[1:].sum(0))
 
 
-def test_transitions_are_those_of_the_table_and_cross_what_the_history_says(moved):
+def test_transitions_match_the_table_and_cross_what_the_history_says(moved):
     folder, read = moved
     course, table = read(), pd.read_parquet(folder / "transitions.parquet")
     found = of_every_epoch(course.transitions, 3)
@@ -244,7 +244,7 @@ def test_by_default_lsq_and_aoq_of_the_same_seed_are_side_by_side(recording):
     assert explorer.value("epoch") == 30
 
 
-def test_one_run_stands_alone_and_of_many_all_are_embedded(recording):
+def test_one_run_alone_is_shown_and_of_many_all_are_embedded(recording):
     alone = runs(LSQ)
     assert alone.state["second"] == NONE and list(alone.shown()) == ["LSQ, 2 bits, digits, seed 0"]
     third = "resnet20-digits-n2uq-2bit-seed0"

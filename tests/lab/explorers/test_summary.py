@@ -1,4 +1,4 @@
-"""The summary's numbers against the package's own, computed by the very script that runs in the browser."""
+"""The summary's numbers against the package's own, computed by the script that runs in the browser."""
 
 import math
 
@@ -158,7 +158,7 @@ def test_memory_is_bounded_by_chunks(monkeypatch):
     assert parts.sigma == pytest.approx(whole.sigma, rel=1e-12)
 
 
-def test_readouts_of_the_explorer_are_those_of_the_probes():
+def test_readouts_of_the_explorer_match_the_probes():
     weights = weights_of("normal", 5000)
     explorer = intervals(weights)
     explorer.set(bits=3)

@@ -52,7 +52,7 @@ def test_every_stored_setting_is_a_stop(explorer, tables):
 
 
 @pytest.mark.parametrize("lr, shrink, step", [(1e-3, 0.3, 1.0), (0.3, 0.05, 4.0), (1e-4, 1.0, 0.1)])
-def test_the_rows_of_a_state_are_those_of_its_settings(explorer, tables, lr, shrink, step):
+def test_the_rows_of_a_state_match_its_settings(explorer, tables, lr, shrink, step):
     rows = explorer.at(state_at(explorer, lr=lr, shrink_min=shrink, step_init=step)).set_index("method")
     runs = tables[0][tables[0]["lr"] == lr]
     aoq, lsq = runs[runs["shrink_min"] == shrink], runs[runs["step_init"] == step]
@@ -93,7 +93,7 @@ def test_without_a_surface_the_error_says_how_to_make_one(tmp_path, monkeypatch)
         toy("mine")
 
 
-def test_live_runs_are_those_of_run_ensemble(explorer):
+def test_live_runs_match_run_ensemble(explorer):
     state = state_at(explorer, lr=0.01, shrink_min=0.5, step_init=0.7)
     answer = explorer.answer_live(state)
     expected = run_ensemble(list(explorer.configs(state).values()), (4, 5), SMALL, records=40)
@@ -227,7 +227,7 @@ def test_samples_make_neither_file_nor_page_large(explorer):
     assert sum(map(len, arrays)) * 4 / 3 < 1_500_000
 
 
-def test_without_samples_single_weights_are_those_of_live_runs(tables, tmp_path, monkeypatch):
+def test_without_samples_single_weights_match_live_runs(tables, tmp_path, monkeypatch):
     for file in ("toy-full.json", "toy-full-runs.parquet", "toy-full-history.parquet"):
         (tmp_path / "data" / "results").mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / "results" / file).symlink_to(results_dir() / file)

@@ -17,7 +17,7 @@ def net():
 
 
 def published(net):
-    """As the widely used option-A checkpoints: trained on several GPUs, with the best accuracy beside."""
+    """As the widely used option-A checkpoints: trained on several GPUs, with the best accuracy in the file."""
     return {"state_dict": {f"module.{name}": value for name, value in net.state_dict().items()}, "best_prec1": 91.73}
 
 
@@ -118,7 +118,7 @@ def test_other_classes_are_an_error_or_get_a_new_head(tmp_path, name):
         assert torch.equal(value, fresh[key] if key.startswith(heads) else old.state_dict()[key]), key
 
 
-def test_a_network_stays_as_it_is_if_its_checkpoint_does_not_fit():
+def test_a_network_stays_unchanged_if_its_checkpoint_does_not_fit():
     from aoqlab.lab.models.checkpoints import load_weights
 
     net, other = CifarResNet(20), CifarResNet(32)
@@ -158,7 +158,7 @@ def test_the_trap_works(tmp_path):
 
 
 @pytest.mark.parametrize("extra", [argparse.Namespace(lr=1), CifarResNet(20)])
-def test_python_objects_beside_the_weights_are_refused_by_name(tmp_path, net, extra):
+def test_python_objects_next_to_the_weights_are_refused_by_name(tmp_path, net, extra):
     torch.save(published(net) | {"args": extra}, tmp_path / "a.pth")
     with pytest.raises(ValueError, match=f"a.pth holds a Python object .*{type(extra).__name__}.*save its tensors"):
         read_weights(tmp_path / "a.pth")

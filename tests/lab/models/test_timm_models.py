@@ -44,7 +44,7 @@ def test_an_unknown_tag_lists_the_known_ones():
         models.create("resnet18.nope", pretrained=True)
 
 
-def test_weights_that_nobody_published_are_an_error():
+def test_weights_that_were_never_published_are_an_error():
     with pytest.raises(ValueError, match=r"no weights of seresnet18 are published; .*--checkpoint FILE"):
         models.create("seresnet18", pretrained=True)
 

@@ -35,7 +35,7 @@ def test_every_grid_point_is_a_dot(ax, find):
     assert set(np.unique(dots)) == set(np.arange(-1.5, 1.6, 0.5))
 
 
-def test_hulls_are_those_of_the_visited_points(ax, find):
+def test_hulls_match_the_visited_points(ax, find):
     draw(ax, paths=PATHS, hull_padding=0.0)
     (patch,) = find(ax, "hull-aoq")
     visited = PATHS.loc[PATHS["method"] == "aoq", ["q1", "q2"]]

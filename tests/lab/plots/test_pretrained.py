@@ -39,7 +39,7 @@ def test_the_scale_bar_measures_the_ridges(ax, find):
     assert np.ptp(bar.get_ydata()) / size == pytest.approx(tallest / count)
 
 
-def test_n_stands_at_every_row_even_an_empty_one(ax):
+def test_n_is_at_every_row_even_an_empty_one(ax):
     pretrained_histograms(FRAME[FRAME["level"] < 1], levels=[-2, -1, 0, 1], ax=ax)
     totals = [int((FRAME["level"] == v).sum()) for v in (-2, -1, 0)]
     texts = {round(t.xy[1]): t.get_text() for t in ax.texts if t.get_text().startswith("n =")}

@@ -49,7 +49,7 @@ def test_the_regression_study_leaves_tables_figures_and_their_origin(project):
     assert not list(folder.glob(".*"))  # nothing half-made
 
 
-def test_an_interrupted_study_goes_on_with_the_seeds_it_has(project, monkeypatch):
+def test_an_interrupted_study_resumes_with_the_seeds_it_has(project, monkeypatch):
     computed, sweep = [], surface.sweep
 
     def interrupted_at(seed):

@@ -38,7 +38,7 @@ def test_the_study_writes_what_the_first_seed_gives(written):
         assert about["steps"] == sorted(alone.history["step"].unique())
 
 
-def test_a_sample_holds_every_weight_and_its_codes_are_those_of_its_thresholds(written):
+def test_a_sample_holds_every_weight_and_its_codes_match_its_thresholds(written):
     _, kept, _ = samples.read_samples(written / "tiny-samples.parquet")
     for sample in kept:
         assert sample.ends.sum() == 60 and sample.figure2.shape == (4, 48)

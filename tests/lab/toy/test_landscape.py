@@ -290,7 +290,7 @@ def test_settings_can_be_compared_to_one_conventional_learning_rate():
     assert table["oscillating", 0.1] == 0.0
 
 
-def test_comparisons_stand_side_by_side():
+def test_comparisons_are_side_by_side():
     gain, even = ([False] * 30, [True] * 30), ([True] * 30, [True] * 30)
     table = compare({"gain": shares(constructed(*gain)), "even": shares(constructed(*even))})
     assert table["comparison"].tolist() == ["gain", "even"]

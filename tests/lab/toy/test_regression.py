@@ -96,7 +96,7 @@ def test_the_ensemble_trains_the_same_trajectory_as_the_plain_loop(together, twi
         ours, theirs = tracker.to_frame().iloc[index], loop.tracker.to_frame().iloc[0]
         for name in ("hamming_max_share", "distinct_configurations", "explored_volume", "steps"):
             assert ours[name] == pytest.approx(theirs[name]), name
-        assert ours["crossings"] > 0  # else the comparison would say little
+        assert ours["crossings"] > 0  # otherwise the comparison would say little
 
 
 def test_single_precision_follows_double_precision_until_codes_part():

@@ -20,7 +20,7 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
 
 
-def test_it_comes_back_as_it_was(tmp_path):
+def test_it_comes_back_unchanged(tmp_path):
     checkpoints.save(tmp_path, one(7, value=0.1))
     back = checkpoints.load_newest(tmp_path, "d")
     assert back.step == 7
@@ -103,7 +103,7 @@ def test_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("fused", [False, True])
-def test_an_optimizer_goes_on_bit_for_bit(fused):
+def test_an_optimizer_resumes_bit_for_bit(fused):
     def fresh():
         torch.manual_seed(0)
         net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(12, 2)).to(memory_format=torch.channels_last)

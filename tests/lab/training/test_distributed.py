@@ -64,7 +64,7 @@ def launch(arguments, cwd, processes=2, **environment):
     return outputs
 
 
-def test_synced_batch_norm_and_averaged_gradients_are_those_of_the_whole_batch(tmp_path):
+def test_synced_batch_norm_and_averaged_gradients_match_the_whole_batch(tmp_path):
     torch.manual_seed(0)
     x, w, b = torch.randn(8, 3, 5, 5) * 2 + 1, torch.rand(3) + 0.5, torch.randn(3)
     for name, value in (("x", x), ("w", w), ("b", b)):
@@ -115,7 +115,7 @@ def test_two_processes_train_like_one_with_the_whole_batch(tmp_path, method):
     one, two = (load_file(runs / name / "model.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
     # Sums of floats in another order may push a single weight over a threshold. What is learned hardly notices; the
-    # level is a jump away, and statistics of the layer's output, measured anew at the end, see that.
+    # level is a jump away, and statistics of the layer's output, measured again at the end, see that.
     for key in one:
         if one[key].is_floating_point():
             apart = float(torch.linalg.vector_norm(two[key] - one[key]) / torch.linalg.vector_norm(one[key]))
@@ -154,7 +154,7 @@ else:
 """
 
 
-def test_two_processes_stop_together_and_go_on_as_if_they_had_not(tmp_path):
+def test_two_processes_stop_together_and_resume_as_if_they_had_not(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(STOP)
     import pandas as pd

@@ -101,7 +101,7 @@ def test_the_tracker_sees_every_step_and_the_end(make):
 
 
 @pytest.mark.parametrize("method", ["aoq", "lsq", "lsq+freeze", "statsq"])
-def test_codes_of_all_layers_in_one_go_are_those_of_each_quantizer(make, method):
+def test_codes_of_all_layers_in_one_go_match_each_quantizer(make, method):
     trainer = make(method, epochs=1)
     assert (trainer.common_grid is not None) == (method != "lsq+freeze")
     list(trainer.epochs())
@@ -239,7 +239,7 @@ def test_no_noise_is_the_run_without_the_option_to_the_bit(make):
     assert not same(plain.model.state_dict(), noisy.model.state_dict())
 
 
-def test_a_run_stopped_amid_the_noise_goes_on_to_the_bit(make):
+def test_a_run_stopped_amid_the_noise_resumes_to_the_bit(make):
     whole, stopped, resumed = (make(options={"perturbation": 0.05}, epochs=5) for _ in range(3))
     list(whole.epochs())
     with pytest.raises(Stopped):

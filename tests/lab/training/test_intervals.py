@@ -22,7 +22,7 @@ def brute_force(series):
     }
 
 
-def test_the_statistics_are_those_of_the_formulas():
+def test_the_statistics_match_the_formulas():
     series = 1 + 0.1 * np.random.default_rng(0).normal(size=(50, 3)).cumsum(0)
     got = summarise(torch.tensor(series))
     assert set(got) == set(COLUMNS)

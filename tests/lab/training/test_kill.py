@@ -1,4 +1,4 @@
-"""A run killed at any moment goes on, and ends as one that was never killed, bit for bit."""
+"""A run killed at any moment resumes, and ends as one that was never killed, bit for bit."""
 
 import os
 import random

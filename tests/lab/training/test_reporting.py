@@ -1,4 +1,4 @@
-"""What a person sees of a running training, and how it is interrupted."""
+"""What a user sees of a running training, and how it is interrupted."""
 
 import os
 import signal

@@ -279,7 +279,7 @@ def test_images_that_changed_are_noticed(small, images, project):
     assert len(list((project / "data" / "runs").glob("start-*"))) == 2
 
 
-def test_the_same_command_line_goes_on_from_any_working_directory(images, project, monkeypatch, capsys):
+def test_the_same_command_line_resumes_from_any_working_directory(images, project, monkeypatch, capsys):
     words = ["digits_cnn", "2", "1", "--data", "my_images", "--name", "rel", "--threads", "1", "--device", "cpu"]
     words += ["--epochs", "2", "--start-epochs", "1"]
     (project / "my images").rename(project / "my_images")

@@ -125,7 +125,7 @@ def test_each_result_is_looked_at_where_it_was_made(jobs, small):
     assert found[0].measured == found[1].measured == (4, found[0].measured[1])
 
 
-def test_results_come_as_they_are_done_and_nothing_more_is_trained_than_asked_for(small, calls):
+def test_results_come_once_they_are_done_and_nothing_more_is_trained_than_asked_for(small, calls):
     results = outcomes([small(method="fp32", epochs=1, seed=seed) for seed in range(3)], jobs=1)
     assert next(results)[0] == 0
     results.close()
