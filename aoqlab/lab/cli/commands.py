@@ -1,35 +1,22 @@
-"""The command ``aoqlab``, which run.sh calls: it reads the arguments and hands over to the module concerned.
-
-Nothing heavy is imported before a command is chosen, so that help comes at once.
-"""
+"""The commands and the parser of their options. Nothing heavy is imported before a command is chosen."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
-import importlib
-import os
-import subprocess
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 from ... import __version__
-from ..shared import paths
-from .claims import add_options
+from . import checkout, reproduce
+from .errors import UsageError, guarded
+from .options import Parser, parse
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-USAGE_ERROR = 2  # the exit status argparse itself uses
-INTERRUPTED = 130  # as the shell reports a program that Ctrl-C ended
-
-# Each test file whole in one of a few processes, as what is dear to make is made once a file.
-IN_PROCESSES = ("--numprocesses=logical", "--maxprocesses=4", "--dist=loadfile")
-BROWSER_TESTS = "tests/browser"
-
-TRAINING = "ARCH N_BITS QUANTIZE_DOWNSAMPLING [...]"
-
+TRAINING = "ARCH N_BITS QUANTIZE_DOWNSAMPLING [options]"
+HELP = (["-h"], ["--help"])
 EPILOG = f"""\
 without a command:
   Runs the toy study on the reduced problem, writes figures/ and data/results/,
@@ -40,198 +27,132 @@ training:
   The paper's own command, such as `aoqlab resnet20 2 1 --method lsq`; methods and
   options: `aoqlab train --help`.
 
-In a checkout, `bash run.sh` stands for `aoqlab` and makes the environment on
-first use.
+In a checkout, `bash run.sh` does the same as `aoqlab`, and builds the
+environment on first use.
 """
 
 
+@dataclass(frozen=True)
+class Command:
+    """A command: what it does, its options, and which arguments it hands on to another program."""
+
+    help: str
+    run: Callable[[Any], int | None]
+    """From the parsed options, or from the words of a command that hands them on, to the exit status."""
+    add_options: Callable[[argparse.ArgumentParser], object] = lambda parser: None
+    hands_on: str | None = None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status; `argv` is what follows the name of the program."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    """Run one command and return its exit status; ``argv`` is what follows the name of the program."""
+    return guarded(lambda: _run(list(sys.argv[1:] if argv is None else argv)))
+
+
+def _run(words: list[str]) -> int | None:
     if not words:
-        return _call("aoqlab.lab.study", "main")
-
-    first, rest = words[0], words[1:]
-    if first in PASS_ON and (first == "train" or rest[:1] not in (["-h"], ["--help"])):
-        return PASS_ON[first](rest)  # past argparse, which would read options meant for pytest
-    if not first.startswith("-") and first not in COMMANDS:
-        training = len(words) > 1 and (words[1].isdecimal() or words[1] in ("-h", "--help"))
-        return _train(words) if training else _explain_unknown(words)
-
-    options = _parser().parse_args(words)
-    if options.command == "toy":
-        return _call("aoqlab.lab.study", "toy", full=options.full)
-    if options.command == "reproduce":
-        return _call("aoqlab.lab.cli.claims", "reproduce", options=options)
-    if options.command == "pictures":
-        return _call("aoqlab.lab.explorers.pictures", "pictures", folder=options.folder)
-    if options.command == "runs":
-        return _call_training("show_runs")
-    if options.command == "pack":
-        return _call_training("pack", names=options.names)
-    return _call("aoqlab.lab.study", "digits")
+        return _call("study", "main")
+    command, options = read(words)
+    return command.run(options)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def read(words: Sequence[str]) -> tuple[Command, Any]:
+    """Return the command that ``words`` name and what its ``run`` takes; raise ``UsageError`` if there is none."""
+    if words[0] not in COMMANDS and not words[0].startswith("-"):
+        if len(words) < 2 or not (words[1].isdecimal() or words[1:2] in HELP):
+            raise UsageError(_unknown(words[0]))
+        words = ["train", *words]  # the paper's training command
+    first, rest = words[0], list(words[1:])
+    if first in COMMANDS and COMMANDS[first].hands_on and rest[:1] not in HELP:
+        return COMMANDS[first], rest
+    parser, subparsers = _parser(first)
+    options = parse(parser, words, subparsers.get(first, parser))
+    return COMMANDS[options.command], options
+
+
+def _parser(chosen: str) -> tuple[Parser, dict[str, Parser]]:
+    """Return the parser and that of each command; only the chosen one has its options."""
+    parser = Parser(
         prog="aoqlab",
         usage=f"aoqlab [-h] [--version] [command ...]\n       aoqlab {TRAINING}",
         description="A laboratory for quantization whose weights oscillate while they are trained.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"aoqlab {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command", title="commands")
-    for name, text in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-        command.prog = f"aoqlab {name}"  # argparse would build it from the two-line usage above
-        if name == "toy":
-            command.add_argument("--full", action="store_true", help="the paper's size, which takes long")
-        elif name == "reproduce":
-            add_options(command)
-        elif name == "pictures":
-            command.add_argument("--folder", help="where to write them instead of figures/")
-        elif name == "pack":
-            command.add_argument("names", metavar="NAME", nargs="+", help="a finished run in data/runs")
-        elif name in PASS_ON:
-            command.usage = f"aoqlab {name} [{ARGUMENTS[name]}]"
-    return parser
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="command", title="commands")
+    for name, command in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=command.help, description=command.help)
+        subparser.prog = f"aoqlab {name}"  # argparse would build it from the two-line usage above
+        if command.hands_on:
+            subparser.usage = f"aoqlab {name} [{command.hands_on}]"
+        if name == chosen:
+            command.add_options(subparser)
+    return parser, subparsers.choices
 
 
-def _call(module: str, function: str, **arguments: object) -> int:
-    status = getattr(importlib.import_module(module), function)(**arguments)
-    return 0 if status is None else int(status)
+def _unknown(word: str) -> str:
+    similar = difflib.get_close_matches(word, COMMANDS, n=1)
+    hint = f", did you mean '{similar[0]}'?" if similar else f"; training is {TRAINING}. `aoqlab --help` lists commands"
+    return f"unknown command '{word}'{hint}"
 
 
-def _call_training(function: str, **arguments: object) -> int:
-    """As :func:`_call`; Ctrl-C is no error: what came of it, if anything, is in its message."""
-    try:
-        return _call("aoqlab.lab.cli.training", function, **arguments)
-    except KeyboardInterrupt as stop:
-        print(f"aoqlab: {str(stop) or 'interrupted'}", file=sys.stderr)
-        return INTERRUPTED
-
-
-def _explain_unknown(words: list[str]) -> int:
-    """A mistyped command, as opposed to the paper's training command, whose second word is a number of bits."""
-    similar = difflib.get_close_matches(words[0], COMMANDS, n=1)
-    hint = (
-        f", did you mean '{similar[0]}'?"
-        if similar
-        else f"; training is {TRAINING}. `aoqlab --help` lists all commands"
-    )
-    print(f"aoqlab: unknown command '{words[0]}'{hint}", file=sys.stderr)
-    return USAGE_ERROR
-
-
-def _train(words: Sequence[str]) -> int:
-    return _call_training("train", words=words)
-
-
-def _resume(words: Sequence[str]) -> int:
-    if len(words) != 1:
-        print("aoqlab: resume needs the name of one run; `aoqlab runs` lists them", file=sys.stderr)
-        return USAGE_ERROR
-    return _call_training("resume", name=words[0])
-
-
-def _test(pytest_arguments: Sequence[str]) -> int:
-    """Run every check even when an early one fails, so that one run tells everything."""
-    root = paths.project_root()
-    if not (root / "tests").is_dir():
-        return _needs_checkout("test", root)
-
-    notebooks = sorted(str(path.relative_to(root)) for path in paths.notebooks_dir().glob("*.ipynb"))
-    keys = "metadata.language_info metadata.widgets"
-    steps: dict[str, list[str]] = {
-        "ruff check": ["ruff", "check"],
-        "ruff format": ["ruff", "format", "--check"],
-        "mypy": ["mypy"],
-        "nbstripout": ["nbstripout", "--verify", "--extra-keys", keys, *notebooks],
-    }
-    if not notebooks:
-        del steps["nbstripout"]  # without a file it would wait for one on standard input
-    if pytest_arguments:
-        steps["pytest"] = ["pytest", *pytest_arguments]
-    else:  # two calls: with a browser's event loop in its process no other test could start one
-        steps["pytest"] = ["pytest", *IN_PROCESSES, f"--ignore={BROWSER_TESTS}"]
-        if (root / BROWSER_TESTS).is_dir():
-            steps["pytest in a browser"] = ["pytest", *IN_PROCESSES, BROWSER_TESTS]
-
-    failed = []
-    for name, command in steps.items():
-        print(f"== {name}", flush=True)
-        if subprocess.run([sys.executable, "-m", *command], cwd=root, check=False).returncode != 0:
-            failed.append(name)
-    print(f"== failed: {', '.join(failed)}" if failed else f"== passed: {', '.join(steps)}", flush=True)
-    return 1 if failed else 0
-
-
-def _lab(jupyter_arguments: Sequence[str]) -> int:
-    """Open JupyterLab for this machine alone, with its token, on the notebook to begin with."""
-    folder = paths.notebooks_dir()
-    if not folder.is_dir():
-        return _needs_checkout("lab", paths.project_root())
-    command = [sys.executable, "-m", "jupyterlab"]
-    command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}"]
-    for name in ("00_overview.ipynb", "01_quantizer.ipynb"):
-        if (folder / name).exists():
-            command.append(f"--LabApp.default_url=/lab/tree/{name}")
-            break
-    os.chdir(folder)
-    # In place of this process, so that Ctrl-C reaches Jupyter alone and its question can be answered.
-    os.execv(sys.executable, [*command, *jupyter_arguments])
-
-
-def _bench(arguments: Sequence[str]) -> int:
-    """Run one benchmark as the script it is, or all of them."""
-    import runpy
-
-    folder = paths.project_root() / "benchmarks"
-    scripts = {path.stem: path for path in sorted(folder.glob("[!_]*.py"))}
-    if not scripts:
-        return _needs_checkout("bench", paths.project_root())
-    if arguments and arguments[0] not in scripts:
-        print(f"aoqlab: no benchmark '{arguments[0]}'; there are: {', '.join(scripts)}", file=sys.stderr)
-        return USAGE_ERROR
-    for name in arguments[:1] or scripts:
-        sys.argv = [str(scripts[name]), *arguments[1:]]
-        runpy.run_path(str(scripts[name]), run_name="__main__")
-    return 0
-
-
-def _needs_checkout(command: str, root: Path) -> int:
-    print(f"aoqlab: '{command}' needs a checkout of aoqlab, and {root} is none.", file=sys.stderr)
-    return USAGE_ERROR
+def _call(module: str, function: str, *arguments: object, **named: object) -> int | None:
+    """Call a function of a module of the laboratory, which is imported only now."""
+    status = getattr(import_module(f"aoqlab.lab.{module}"), function)(*arguments, **named)
+    return status if isinstance(status, int) else None
 
 
 COMMANDS = {
-    "reproduce": "test every claim of the paper: runs, verdicts, data/results/report.html",
-    "toy": "run the toy study; with --full on the problem of the paper's size",
-    "test": "run all checks: lint, format, types, clean notebooks, tests (arguments go to pytest)",
-    "lab": "open JupyterLab on notebooks/ (arguments go to Jupyter)",
-    "train": "train a network on images, as without this word; `train --help` lists methods and options",
-    "resume": "go on with an interrupted training run, by its name",
-    "runs": "list the training runs under data/runs and how far they are",
-    "pack": "make samples of finished runs, small enough for git, in data/recorded: pack NAME ...",
-    "digits": "train the small network on scikit-learn's digits and write data/digits_cnn.safetensors",
-    "pictures": "take README's pictures of the explorers in Chromium and write figures/explorers-*",
-    "bench": "compare speed with the rivals, in one area or in all",
-}
-ARGUMENTS = {
-    "train": "ARCH N_BITS QUANTIZE_DOWNSAMPLING [option ...]",
-    "resume": "NAME",
-    "test": "pytest argument ...",
-    "lab": "Jupyter argument ...",
-    "bench": "name [argument ...]",
-}
-PASS_ON: dict[str, Callable[[Sequence[str]], int]] = {
-    "train": _train,
-    "resume": _resume,
-    "test": _test,
-    "lab": _lab,
-    "bench": _bench,
+    "reproduce": Command(
+        "test every claim of the paper: runs, verdicts, data/results/report.html",
+        reproduce.reproduce,
+        reproduce.add_options,
+    ),
+    "toy": Command(
+        "run the toy study; with --full on the problem of the paper's size",
+        lambda options: _call("study", "toy", full=options.full),
+        lambda parser: parser.add_argument("--full", action="store_true", help="the paper's size, which takes long"),
+    ),
+    "test": Command(
+        "run all checks: lint, format, types, clean notebooks, tests",
+        checkout.test,
+        hands_on="arguments of pytest ...",
+    ),
+    "lab": Command("open JupyterLab on notebooks/", checkout.lab, hands_on="arguments of Jupyter ..."),
+    "train": Command(
+        "train a network on images; the word `train` may be left out",
+        lambda options: _call("cli.training", "train", options),
+        lambda parser: _call("cli.training", "add_options", parser),
+    ),
+    "resume": Command(
+        "continue an interrupted training run",
+        lambda options: _call("cli.training", "resume", options.name),
+        lambda parser: parser.add_argument("name", metavar="NAME", help="the run; `aoqlab runs` lists them"),
+    ),
+    "runs": Command(
+        "list the training runs in data/runs and their progress",
+        lambda options: _call("cli.training", "show_runs"),
+    ),
+    "pack": Command(
+        "make samples of finished runs in data/recorded, small enough for git",
+        lambda options: _call("cli.training", "pack", options.names),
+        lambda parser: parser.add_argument("names", metavar="NAME", nargs="+", help="a finished run in data/runs"),
+    ),
+    "digits": Command(
+        "train the small network on scikit-learn's digits and write data/digits_cnn.safetensors",
+        lambda options: _call("study", "digits"),
+    ),
+    "pictures": Command(
+        "take the documentation's pictures of the explorers in Chromium: figures/explorers-*",
+        lambda options: _call("explorers.pictures", "pictures", folder=options.folder),
+        lambda parser: parser.add_argument("--folder", help="where to write them instead of figures/"),
+    ),
+    "docs": Command(
+        "write the parts of the documentation that are made from stored results and code",
+        lambda options: checkout.docs(),
+    ),
+    "bench": Command(
+        "compare speed with other implementations, in one area or in all", checkout.bench, hands_on="AREA [options]"
+    ),
 }
 
 

@@ -9,8 +9,8 @@ import pytest
 from aoqlab.lab import claims
 from aoqlab.lab.claims import experiments as plans
 from aoqlab.lab.claims import running, toy_runs
-from aoqlab.lab.cli import claims as cli_claims
 from aoqlab.lab.cli import commands as cli
+from aoqlab.lab.cli.reproduce import listing
 from aoqlab.lab.toy.problem import RegressionProblem
 
 TINY = RegressionProblem(n_weights=40, n_samples=20, batch_size=10, epochs=25)
@@ -155,7 +155,7 @@ def test_the_command_prints_every_verdict(capsys, root):
 
 
 def test_the_command_lists_claims_with_what_decides_them():
-    text = cli_claims.listing()
+    text = listing()
     for claim in claims.CLAIMS.values():
         assert claim.id in text
         assert all(part.statistic in text for part in claim.parts)
@@ -167,7 +167,6 @@ def test_the_command_lists_claims_with_what_decides_them():
         (["--claim", "magic"], "unknown claim 'magic'"),
         (["--data", "mnist"], "no data set 'mnist'"),
         (["--seeds", "0"], "seeds must be at least 1"),
-        (["--readme"], "bash run.sh reproduce"),
     ],
 )
 def test_a_mistake_is_one_sentence(capsys, words, said):
@@ -183,4 +182,4 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
 
     monkeypatch.setattr(claims, "reproduce", stop)
     assert cli.main(["reproduce"]) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command makes the others" in capsys.readouterr().err

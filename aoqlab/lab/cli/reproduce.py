@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..shared import paths
-from ..shared.files import NotWrittenError
+from .options import whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
-USAGE_ERROR, FAILED, INTERRUPTED = 2, 1, 130
 WIDTH = 100
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
-    """What ``reproduce`` takes."""
+    """Add the options of ``reproduce``."""
     command.add_argument(
         "--budget",
         choices=("quick", "cpu", "full"),
@@ -27,36 +25,26 @@ def add_options(command: argparse.ArgumentParser) -> None:
         help="quick: minutes on two cores (default); cpu: at most 90 minutes; full: the published recipes, for a GPU",
     )
     command.add_argument("--claim", nargs="+", metavar="ID", help="only these claims; `--list` names them")
-    command.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1, instead of the budget's own number")
+    command.add_argument("--seeds", type=whole, metavar="N", help="seeds 0 to N-1, instead of the budget's own number")
     command.add_argument("--data", nargs="+", metavar="NAME", help="only these data sets of the budget")
     command.add_argument(
         "--images", metavar="FOLDER", help="images for cpu (a part of them) and full; also cifar10, cifar100"
     )
-    command.add_argument("--jobs", type=int, metavar="N", help="runs at a time (default: one per core)")
+    command.add_argument("--jobs", type=whole, metavar="N", help="runs at a time (default: one per core)")
     command.add_argument("--list", action="store_true", help="say what the claims are and what decides each, and end")
-    command.add_argument(
-        "--readme",
-        action="store_true",
-        help="only write the stored verdicts into docs/claims.md and their picture into figures/",
-    )
     command.add_argument("--no-report", action="store_true", help="leave out data/results/report.html")
 
 
-def reproduce(options: argparse.Namespace) -> int:
-    """Run, print the verdicts, write the report; the exit status."""
+def reproduce(options: argparse.Namespace) -> None:
+    """Run, print the verdicts, write the report."""
     from .. import claims
-    from ..claims import overview, report, report_page
+    from ..claims import report_page
 
+    if options.list:
+        print(listing())
+        return
+    print(f"aoqlab: does the paper hold? Budget {options.budget}; an interrupted call resumes where it was.")
     try:
-        if options.list:
-            print(listing())
-            return 0
-        if options.readme:
-            stored = claims.load()
-            print(report.update_readme(stored, paths.project_root() / "docs" / "claims.md"))
-            print(overview.save_overview(stored))
-            return 0
-        print(f"aoqlab: does the paper hold? Budget {options.budget}; an interrupted call goes on where it was.")
         results = claims.reproduce(
             options.budget,
             claims=options.claim,
@@ -65,24 +53,16 @@ def reproduce(options: argparse.Namespace) -> int:
             images=options.images,
             jobs=options.jobs,
         )
-        print(verdicts_text(results.claims[results.claims["budget"] == options.budget]))
-        print(f"\nTables: {paths.results_dir()}")
-        if not options.no_report and paths.notebooks_dir().is_dir():
-            print(f"Report: {report_page.html()}")
     except KeyboardInterrupt:
-        print("aoqlab: interrupted; finished runs are kept, the same command goes on with the others", file=sys.stderr)
-        return INTERRUPTED
-    except (ValueError, FileNotFoundError, NotADirectoryError) as error:
-        print(f"aoqlab: {' '.join(str(error).split())}", file=sys.stderr)
-        return USAGE_ERROR
-    except (NotWrittenError, RuntimeError) as error:
-        print(f"aoqlab: {' '.join(str(error).split())}", file=sys.stderr)
-        return FAILED
-    return 0
+        raise KeyboardInterrupt("interrupted; finished runs are kept, the same command makes the others") from None
+    print(verdicts_text(results.claims[results.claims["budget"] == options.budget]))
+    print(f"\nTables: {paths.results_dir()}")
+    if not options.no_report and paths.notebooks_dir().is_dir():
+        print(f"Report: {report_page.html()}")
 
 
 def listing() -> str:
-    """Every claim with the statistics that decide it."""
+    """List every claim with the statistics that decide it."""
     from ..claims import FAMILIES
 
     lines = []
@@ -95,7 +75,7 @@ def listing() -> str:
 
 
 def verdicts_text(table: pd.DataFrame) -> str:
-    """The verdicts for a terminal, a block per claim."""
+    """Return the verdicts for a terminal, a block per claim."""
     lines: list[str] = []
     for _, rows in table.groupby("claim", sort=False):
         lines += ["", *_wrapped(f"{rows['claim'].iloc[0]}: {rows['sentence'].iloc[0]}", 0)]

@@ -1,0 +1,87 @@
+"""Commands that need a checkout of aoqlab: tests, JupyterLab, benchmarks."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..shared import paths
+from .errors import UsageError
+
+# A test file stays in one of a few processes, because it shares what is expensive to make.
+IN_PROCESSES = ("--numprocesses=logical", "--maxprocesses=4", "--dist=loadfile")
+BROWSER_TESTS = "tests/browser"
+
+
+def test(pytest_arguments: Sequence[str]) -> int:
+    """Run all checks, even after one has failed, and return the exit status."""
+    root = _root_with("tests", command="test")
+    notebooks = sorted(str(path.relative_to(root)) for path in paths.notebooks_dir().glob("*.ipynb"))
+    keys = "metadata.language_info metadata.widgets"
+    steps: dict[str, list[str]] = {
+        "ruff check": ["ruff", "check"],
+        "ruff format": ["ruff", "format", "--check"],
+        "mypy": ["mypy"],
+        "nbstripout": ["nbstripout", "--verify", "--extra-keys", keys, *notebooks],
+    }
+    if not notebooks:
+        del steps["nbstripout"]  # without a file it would wait for one on standard input
+    if pytest_arguments:
+        steps["pytest"] = ["pytest", *pytest_arguments]
+    else:  # two calls, because no other test could start an event loop in the process that drives a browser
+        steps["pytest"] = ["pytest", *IN_PROCESSES, f"--ignore={BROWSER_TESTS}"]
+        if (root / BROWSER_TESTS).is_dir():
+            steps["pytest in a browser"] = ["pytest", *IN_PROCESSES, BROWSER_TESTS]
+
+    failed = []
+    for name, command in steps.items():
+        print(f"== {name}", flush=True)
+        if subprocess.run([sys.executable, "-m", *command], cwd=root, check=False).returncode != 0:
+            failed.append(name)
+    print(f"== failed: {', '.join(failed)}" if failed else f"== passed: {', '.join(steps)}", flush=True)
+    return 1 if failed else 0
+
+
+def lab(jupyter_arguments: Sequence[str]) -> int:
+    """Open JupyterLab, reachable from this machine only and with its token, on the first notebook."""
+    folder = _root_with("notebooks", command="lab") / "notebooks"
+    command = [sys.executable, "-m", "jupyterlab"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}"]
+    for name in ("00_overview.ipynb", "01_quantizer.ipynb"):
+        if (folder / name).exists():
+            command.append(f"--LabApp.default_url=/lab/tree/{name}")
+            break
+    os.chdir(folder)
+    # Jupyter replaces this process, so that Ctrl-C reaches it alone and its question can be answered.
+    os.execv(sys.executable, [*command, *jupyter_arguments])
+
+
+def bench(arguments: Sequence[str]) -> None:
+    """Run one benchmark as the script it is, or all of them."""
+    folder = _root_with("benchmarks", command="bench") / "benchmarks"
+    scripts = {path.stem: path for path in sorted(folder.glob("[!_]*.py"))}
+    if arguments and arguments[0] not in scripts:
+        raise UsageError(f"no benchmark '{arguments[0]}'; there are: {', '.join(scripts)}")
+    for name in arguments[:1] or scripts:
+        sys.argv = [str(scripts[name]), *arguments[1:]]
+        runpy.run_path(str(scripts[name]), run_name="__main__")
+
+
+def docs() -> None:
+    """Write the parts of the documentation that are made from stored results and from the code."""
+    from .documentation import write_parts
+
+    _root_with("docs", command="docs")
+    for page in write_parts():
+        print(f"written: {page}")
+
+
+def _root_with(folder: str, *, command: str) -> Path:
+    root = paths.project_root()
+    if not (root / folder).is_dir():
+        raise UsageError(f"'{command}' needs a checkout of aoqlab; {root} has no folder {folder}/")
+    return root
