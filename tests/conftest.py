@@ -1,4 +1,6 @@
 from contextlib import contextmanager
+from importlib import util
+from pathlib import Path
 
 import jaxtyping
 import pytest
@@ -57,3 +59,12 @@ def threads():
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def own_quantizers():
+    """The module of quantizers that are no part of the package."""
+    spec = util.spec_from_file_location("own_quantizers", Path(__file__).parent / "own_quantizers.py")
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,6 +1,7 @@
 """One step at a time: what the loop does to weights, learning rates, stages and the tracker."""
 
 import copy
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -261,3 +262,30 @@ def test_held_levels_stay_where_they_began_to_the_bit(make):
 
 def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("kind", ["MaxScaled", "PowersOfTwo"])
+def test_a_users_quantizer_trains_and_is_tracked(small, own_quantizers, kind):
+    """One class of the user: engine, tracker and recorder of intervals know it by its attributes."""
+    method = methods.Method("own", "", getattr(own_quantizers, kind), own_quantizers.PACT)
+    data = datasets.load("digits")
+    config = small(method="lsq", epochs=2).resolved("digits", len(data.train), 8)
+    torch.manual_seed(0)
+    model = models.create("digits_cnn", in_chans=1, image_size=8)
+    sample, _ = next(iter(data.train.batches(0, seed=0, batch_size=64, augment=False)))
+    quantize(model, weights=method.weights(2), activations=method.activations(2), sample=sample)
+    trainer = Trainer(config, method, model, None, data, accelerator_for(config))
+    rows = list(trainer.epochs())
+    assert rows[1]["train_loss"] < rows[0]["train_loss"]
+    assert {q.grid for q in trainer.quantizers.values()} == {trainer.common_grid}
+    for name, quantizer in trainer.quantizers.items():
+        assert torch.equal(trainer.tracker.current[name], quantizer.encode(trainer.latents[name]))
+    recorded = {row["layer"] for row in trainer.intervals.rows}
+    assert recorded == (set(trainer.quantizers) if kind == "PowersOfTwo" else set())
+
+
+def test_a_method_that_freezes_needs_quantizers_that_do(make):
+    trainer = make(epochs=1)
+    method = replace(methods.get("lsq+freeze"), name="own")
+    with pytest.raises(ValueError, match="'own' freezes weights; its quantizers must be Freezing, got AOQ"):
+        Trainer(trainer.config, method, trainer.model, None, trainer.data, trainer.accelerator)
