@@ -3,7 +3,7 @@
 ``bash run.sh bench explorers``. A key moves a slider; the clock runs from the key's own time stamp until the frame
 with the changed picture has been drawn. Explorers and the rival take turns, so that a busy machine slows both. Frames
 come at most every 16.7 ms. With ``--big`` (5 GB of memory, some minutes): the interval explorer with 100 million
-weights next to the one with a million, without the rival, which would wait for the kernel's exact numbers.
+weights next to the one with a million, without the rival, whose kernel would be busy with them.
 """
 
 from __future__ import annotations

@@ -166,9 +166,9 @@ class Hand:
     def button(self, words):
         return self.root.get_by_role("button", name=re.compile(words))
 
-    def exact(self):
-        """Waits until the kernel's numbers have come."""
-        self.root.locator(".readouts small").filter(has_text=re.compile("^exact$")).first.wait_for()
+    def alive(self):
+        """Waits until the live explorer is there, which alone can export."""
+        self.button("^Export$").wait_for()
 
     def changed(self, before, what):
         """Waits until the pictures are others than ``before``; returns them."""

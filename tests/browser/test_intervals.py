@@ -218,7 +218,7 @@ def test_units_are_named_and_no_signal_is_told_from_no_noise(still, page, weight
     labels = {
         name: hand(name).locator("xpath=..").locator("label, output").all_inner_texts() for name in ("th", "move")
     }
-    assert labels["th"] == [f"thresholds s_th/{unit}" if unit else "thresholds s_th", f"1.00 {unit}".strip()]
+    assert labels["th"] == [f"thresholds sₜₕ/{unit}" if unit else "thresholds sₜₕ", f"1.00 {unit}".strip()]
     assert labels["move"][1] == f"0.001 {unit}".strip()
     shown = hand.root.locator(".readouts b").all_inner_texts()
     assert shown[0] == error or (error is None and shown[0].endswith("σ²"))

@@ -37,7 +37,7 @@ def idle(page, jupyter):
 
 def test_explorers_are_shown_move_and_export(hands, exported, page, look):
     flagship, landscape = hands
-    flagship.exact()
+    flagship.alive()
     look(page, "notebook7")
     before = flagship.pictures()
     flagship.by_mouse("bits")

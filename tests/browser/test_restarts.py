@@ -24,7 +24,7 @@ def test_cells_run_again_and_restarts_and_reopening_are_survived(hands, lab, loo
     # Opened again while its kernel is there: each is as alive as before.
     save(lab)
     lab.reload()
-    hand.exact()
+    hand.alive()
     hand.button("^Export$").click()
     hand.root.locator(".export").get_by_text(re.compile("saved:|is there already")).wait_for()
     assert lab.locator(".aoq").count() == len(ids(lab)) == len(hands)

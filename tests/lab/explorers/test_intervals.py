@@ -338,12 +338,13 @@ def test_extreme_weights_give_numbers_and_a_sentence(name, kind, javascript):
     words = {"one": "one weight", "all": "weights are equal", "NaN": "left out", "inf": "left out"}
     expected = next((text for start, text in words.items() if name.startswith(start)), "")
     assert expected in message["sentence"]
-    read = "const s = await unpacked(given); return [s.size, s.low, s.high, s.below(Infinity)[0]]"
-    size, low, high, counted = javascript(read, message)
+    read = "const s = await unpacked(given); return [s.size, s.below(Infinity)[0]]"
+    size, counted = javascript(read, message)
+    summary = explorer.summary("weights")
     finite = EXTREMES[name][torch.isfinite(EXTREMES[name])]
     assert (size, counted) == (len(finite), len(finite))
-    assert (low, high) == (pytest.approx(float(finite.min())), pytest.approx(float(finite.max())))
-    json.dumps(explorer.answer_exact(explorer.state), allow_nan=False)
+    assert (summary.low, summary.high) == (pytest.approx(float(finite.min())), pytest.approx(float(finite.max())))
+    json.dumps(found, allow_nan=False)
 
 
 def test_an_interval_of_0_acts_as_the_smallest_step():
@@ -353,33 +354,15 @@ def test_an_interval_of_0_acts_as_the_smallest_step():
     assert np.isfinite(found["mse"]) and found["occupancy"][0] + found["occupancy"][-1] > 0.99
 
 
-def asked(explorer):
-    """Answers about the exact numbers until they are there."""
-    answers = [explorer.answer_exact(explorer.state)]
-    while "counted" in answers[-1]:
-        answers.append(explorer.answer_exact(explorer.state))
-    return answers
-
-
 @pytest.mark.parametrize("moment", [0, 40, 101])
-def test_exact_numbers_that_are_counted_a_part_at_a_time_are_the_same(monkeypatch, moment):
-    monkeypatch.setattr(explorer_module, "WHILE", 0.0)
-    explorer = intervals(randn(900_000))
+def test_readouts_do_not_depend_on_how_many_weights_are_counted_at_a_time(monkeypatch, moment):
+    explorer = intervals(randn(5000))
     explorer.state = explorer.state | {"moment": moment}
-    *parts, last = asked(explorer)
-    shares = [part["counted"] for part in parts]
-    assert len(shares) >= 6 and shares == sorted(shares) and shares[-1] <= 1
-    assert last == explorer.readouts()
-    assert asked(explorer) == [last]
-
-
-def test_a_question_about_another_state_does_not_wait_for_the_first(monkeypatch):
-    monkeypatch.setattr(explorer_module, "WHILE", 0.0)
-    explorer = intervals(randn(900_000))
-    first = explorer.answer_exact(explorer.state)
-    explorer.set(bits=5)
-    assert explorer.answer_exact(explorer.state) == first  # begun again
-    assert asked(explorer)[-1] == explorer.readouts()
+    whole = explorer.readouts()
+    monkeypatch.setattr(explorer_module, "PIECE", 700)
+    parts = explorer.readouts()
+    assert parts.pop("occupancy") == whole.pop("occupancy")
+    assert parts == pytest.approx(whole, rel=1e-9)
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])

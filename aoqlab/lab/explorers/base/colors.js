@@ -1,9 +1,10 @@
 // Colours of the page's theme, and of scales.
 
+/** @returns {Theme} */
 export function themeOf(el) {
   const style = getComputedStyle(el);
   const [fg, dim, bg, edge] = ["--fg", "--dim", "--bg", "--edge"].map((name) => style.getPropertyValue(name).trim());
-  const probe = document.createElement("canvas").getContext("2d");
+  const probe = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
   probe.fillStyle = bg;
   probe.fillRect(0, 0, 1, 1);
   const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
@@ -18,11 +19,21 @@ export function themeOf(el) {
     font: style.fontFamily,
     blue: dark ? "#56B4E9" : "#0072B2",
     vermillion: "#D55E00",
-    green: "#009E73",
     purple: "#CC79A7",
-    sky: "#56B4E9",
-    orange: "#E69F00",
-    indigo: dark ? "#9f8fe0" : "#332288",
+  };
+}
+
+// Calls `act` whenever the theme of the page changes; the returned function ends that.
+export function watchTheme(act) {
+  const themes = new MutationObserver(() => setTimeout(act, 50)); // the style sheet arrives after its name
+  const attributeFilter = ["data-jp-theme-light", "data-jp-theme-name", "class"];
+  themes.observe(document.body, { attributes: true, attributeFilter });
+  themes.observe(document.documentElement, { attributes: true });
+  const scheme = matchMedia("(prefers-color-scheme: dark)");
+  scheme.addEventListener("change", act);
+  return () => {
+    themes.disconnect();
+    scheme.removeEventListener("change", act);
   };
 }
 

@@ -1,14 +1,14 @@
 // The row that exports a figure: the name of the file and Export; it asks before it replaces a file.
 
-import { freshId, make } from "./elements.js";
+import { freshId, make, sentenceOf } from "./elements.js";
 
-export function exporter(ui, propose, model) {
+export function exportRow(ui, propose, model) {
   const id = freshId(model.get("_page"));
   const name = make("input", { type: "text", id, spellcheck: false });
   const save = make("button", { type: "button", textContent: "Export" });
   const status = make("span");
   status.setAttribute("role", "status");
-  let own = false; // whether a person chose the name
+  let own = false; // whether the user chose the name
   name.addEventListener("input", () => {
     own = name.value !== "";
   });
@@ -41,7 +41,7 @@ export function exporter(ui, propose, model) {
         status.replaceChildren(`${answer.taken} is there already: `, again, " ", other);
       } else status.replaceChildren("saved: ", ...links(answer));
     } catch (error) {
-      status.replaceChildren(`not saved: ${error.message}`);
+      status.replaceChildren(`not saved: ${sentenceOf(error)}`);
     }
     save.disabled = false;
   }

@@ -1,302 +1,228 @@
-// Controls, readouts and questions to the kernel, for every explorer. Its own file defines explore(ui); see base/explorer.py.
+// Controls, panels, readouts and questions to the kernel, for every explorer. Its own script has explore(ui); see
+// explorer.py.
 
-import { themeOf } from "./colors.js";
-import { freshId, make } from "./elements.js";
-import { exporter } from "./export_row.js";
-import { Axes } from "./plot.js";
+import { themeOf, watchTheme } from "./colors.js";
+import { controlRow, Player } from "./controls.js";
+import { make, sentenceOf, write } from "./elements.js";
+import { exportRow } from "./export_row.js";
+import { panelOf, readoutsIn } from "./panel.js";
 
-const REST = 150; // milliseconds without a change after which the hand rests
-const SLOW = 4000; // milliseconds without an answer after which a person is told
+const REST = 150; // milliseconds without a change after which the controls are at rest
+const SLOW = 4000; // milliseconds without an answer after which the user is told
 export const GONE =
-  "This needs a running kernel, and none is here: run the cell again. Sliders and pictures go on without it.";
+  "This needs a running kernel, and none is here: run the cell again. Sliders and pictures work without it.";
+const BUSY = "The kernel does not answer: it is busy, was restarted or is gone. Sliders and pictures work without it.";
 
-// Builds the explorer in `el` over a model { get, save, onstate, onlife, alive, ask }; returns what takes it away again.
+// Builds the explorer in `el`; the returned function takes it away again.
+/**
+ * @param {HTMLElement} el
+ * @param {Model} model
+ * @param {(ui: Ui) => View} explore
+ */
 export function mount(el, model, explore) {
-  const root = make("div", { className: "aoq" });
-  root.append(make("style", { textContent: STYLE }), make("h3", { textContent: model.get("_title") }));
-  root.setAttribute("role", "group");
-  // In JupyterLab arrows, Enter and letters are the notebook's own; here they move what has the focus.
-  root.addEventListener("keydown", (event) => {
-    if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
-  });
-  root.setAttribute("aria-label", model.get("_title"));
-  const controls = make("div", { className: "controls" }),
-    panels = make("div", { className: "panels" });
-  const readouts = make("dl", { className: "readouts" });
-  const note = make("p", { className: "note" }),
-    say = make("p", { className: "say" });
-  say.setAttribute("role", "status");
-  root.append(controls, panels, readouts, note, say);
-  el.append(root);
+  const mounted = new Mounted(el, model);
+  mounted.begin(explore);
+  return () => mounted.leave();
+}
 
-  const specs = Object.fromEntries(model.get("_controls").map((spec) => [spec.name, spec]));
-  const rows = {},
-    inputs = {},
-    leave = [];
-  let frame = 0,
-    resting = 0,
-    view = null,
-    players = [],
-    seen = false;
-  const still = matchMedia("(prefers-reduced-motion: reduce)");
+class Mounted {
+  /** @type {View | null} */
+  view = null;
+  /** @type {Player[]} */
+  players = [];
+  /** @type {Record<string, HTMLInputElement | HTMLSelectElement>} */
+  inputs = {};
+  /** @type {Record<string, HTMLElement>} */
+  rows = {};
+  frame = 0;
+  resting = 0;
+  seen = false;
 
-  const ui = {
-    el: root,
-    state: { ...model.get("state") },
-    data: model.get("data"),
-    specs,
-    controls: rows,
-    theme: themeOf(root),
-    value: (name) => (specs[name].kind === "slider" ? specs[name].values[ui.state[name]] : ui.state[name]),
-    // Changes made by the explorer itself.
-    set(changes) {
-      Object.assign(ui.state, changes);
-      show();
-      ui.redraw();
-    },
-    show,
-    enable(name, yes, why = "") {
-      for (const node of [inputs[name], ...rows[name].querySelectorAll("button")])
-        if (node.disabled === yes) node.disabled = !yes;
-      if (!yes) for (const player of players) if (player.name === name && player.running()) player.stop();
-      rows[name].classList.toggle("off", !yes);
-      if (rows[name].title !== why) rows[name].title = yes ? "" : why;
-    },
-    // Other words beside a slider than its stop's; null puts them back.
-    beside(name, words) {
-      const text = words ?? specs[name].shown[ui.state[name]],
-        output = rows[name].querySelector("output");
-      if (output.textContent === text) return;
-      output.textContent = text;
-      inputs[name].setAttribute("aria-valuetext", text);
-    },
-    redraw() {
-      frame ||= requestAnimationFrame(paint);
-    },
-    panel,
-    readouts: writeReadouts,
-    note: (words) => {
-      if (note.textContent !== words) note.textContent = words;
-    },
-    say: (words) => {
-      if (say.textContent !== words) say.textContent = words;
-    },
-    alive: model.alive,
-    async ask(kind, payload = {}) {
-      if (!model.alive()) throw new Error(GONE);
-      const slow = setTimeout(
-        () =>
-          ui.say(
-            "The kernel does not answer: it is busy, was restarted or is gone. Sliders and pictures go on without it.",
-          ),
-        SLOW,
-      );
-      try {
-        const answer = await model.ask(kind, { ...ui.state }, payload);
-        if (say.textContent.startsWith("The kernel does not answer")) ui.say("");
-        return answer;
-      } finally {
-        clearTimeout(slow);
-      }
-    },
-  };
-
-  function paint() {
-    frame = 0;
-    if (!root.isConnected) return;
-    if (!seen) ui.theme = themeOf(root); // colours are known once it is in the page
-    seen = true;
-    try {
-      view.draw(ui.state);
-    } catch (error) {
-      ui.say(`Not drawn: ${error.message}`);
-    }
-    clearTimeout(resting);
-    resting = setTimeout(rest, REST);
-  }
-  function rest() {
-    if (players.some((player) => player.running())) return;
-    model.save({ ...ui.state });
-    Promise.resolve(view.rest?.(ui.state)).catch((error) => ui.say(error.message));
-  }
-  // A person moved a control.
-  function moved(name, value) {
-    ui.state[name] = value;
-    view.changed?.(name, ui.state);
-    show();
-    ui.redraw();
-  }
-  function show() {
-    for (const [name, input] of Object.entries(inputs)) {
-      if (specs[name].kind === "check") input.checked = ui.state[name];
-      else if (input.value !== String(ui.state[name])) input.value = ui.state[name];
-      if (specs[name].kind === "slider") ui.beside(name, null);
-    }
-  }
-
-  function row(spec) {
-    const id = freshId(model.get("_page"));
-    const label = make("label", { textContent: spec.label, htmlFor: id });
-    const node = make("div", { className: `control ${spec.kind}` });
-    node.dataset.name = spec.name;
-    let input;
-    if (spec.kind === "slider") {
-      input = make("input", { type: "range", id, min: 0, max: spec.values.length - 1, step: 1 });
-      input.addEventListener("input", () => moved(spec.name, Number(input.value)));
-      const output = make("output");
-      output.htmlFor = id;
-      node.append(label, input, output);
-      if (spec.play) node.append(player(spec));
-    } else if (spec.kind === "menu") {
-      input = make(
-        "select",
-        { id },
-        ...spec.options.map(([value, words]) => make("option", { value, textContent: words })),
-      );
-      input.addEventListener("change", () => moved(spec.name, input.value));
-      node.append(label, input);
-    } else {
-      input = make("input", { type: "checkbox", id });
-      input.addEventListener("change", () => moved(spec.name, input.checked));
-      node.append(input, label);
-    }
-    rows[spec.name] = node;
-    inputs[spec.name] = input;
-    controls.append(node);
-  }
-
-  // Play, Pause and Step of a slider; where motion is to be reduced, Step alone.
-  function player(spec) {
-    const play = make("button", { type: "button", textContent: "▶ Play" });
-    const step = make("button", { type: "button", textContent: "Step" });
-    play.setAttribute("aria-label", `Play: ${spec.label}`);
-    step.setAttribute("aria-label", `Step: ${spec.label}`);
-    const last = spec.values.length - 1;
-    let timer = 0;
-    const running = () => timer !== 0;
-    const stop = () => {
-      clearInterval(timer);
-      timer = 0;
-      play.textContent = "▶ Play";
-      play.setAttribute("aria-label", `Play: ${spec.label}`);
-      ui.redraw();
-    };
-    const on = (count) => moved(spec.name, Math.min(last, ui.state[spec.name] + count));
-    play.addEventListener("click", () => {
-      if (running()) return stop();
-      if (ui.state[spec.name] >= last) moved(spec.name, 0);
-      play.textContent = "❚❚ Pause";
-      play.setAttribute("aria-label", `Pause: ${spec.label}`);
-      timer = setInterval(() => {
-        if (ui.state[spec.name] >= last) stop();
-        else on(1);
-      }, spec.play);
+  /**
+   * @param {HTMLElement} el
+   * @param {Model} model
+   */
+  constructor(el, model) {
+    this.model = model;
+    /** @type {Record<string, Spec>} */
+    this.specs = Object.fromEntries(model.get("_controls").map((spec) => [spec.name, spec]));
+    const title = model.get("_title");
+    this.root = make("div", { className: "aoq" }, make("style", { textContent: STYLE }));
+    this.root.append(make("h3", { textContent: title }));
+    this.root.setAttribute("role", "group");
+    this.root.setAttribute("aria-label", title);
+    // In JupyterLab arrows, Enter and letters are the notebook's own; here they move what has the focus.
+    this.root.addEventListener("keydown", (event) => {
+      if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
     });
-    step.addEventListener("click", () => {
-      stop();
-      if (ui.state[spec.name] >= last) moved(spec.name, 0);
-      else on(spec.step);
-    });
-    const calm = () => {
-      play.hidden = still.matches;
-      if (still.matches) stop();
-    };
-    still.addEventListener("change", calm);
-    leave.push(() => {
-      clearInterval(timer);
-      still.removeEventListener("change", calm);
-    });
-    play.hidden = still.matches;
-    players.push({ name: spec.name, running, stop });
-    return make("span", { className: "buttons" }, play, step);
+    this.controls = make("div", { className: "controls" });
+    this.panels = make("div", { className: "panels" });
+    this.readouts = make("dl", { className: "readouts" });
+    this.note = make("p", { className: "note" });
+    this.say = make("p", { className: "say" });
+    this.say.setAttribute("role", "status");
+    this.root.append(this.controls, this.panels, this.readouts, this.note, this.say);
+    el.append(this.root);
+    this.sizes = new ResizeObserver(() => this.redraw());
+    this.ui = this.#ui();
   }
 
-  function panel({ title, height = 230, grow = 1 }) {
-    const canvas = make("canvas");
-    canvas.style.height = `${height}px`;
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", title);
-    const caption = make("figcaption", { textContent: title });
-    const figure = make("figure", {}, caption, canvas);
-    figure.style.flexGrow = grow;
-    figure.style.flexBasis = `${Math.round(240 * grow)}px`;
-    panels.append(figure);
-    sizes.observe(canvas);
-    const own = {
-      canvas,
-      figure,
-      caption,
-      last: null,
-      axes: (options) => (own.last = new Axes(canvas, ui.theme, options)),
-      describe: (words) => canvas.setAttribute("aria-label", `${title}: ${words}`),
-      // Data coordinates of every click.
-      onpoint(act) {
-        canvas.addEventListener("click", (event) => {
-          const place = own.last?.at(event.offsetX, event.offsetY);
-          if (place) act(...place);
-        });
-        canvas.style.cursor = "crosshair";
+  begin(explore) {
+    const { model, ui } = this;
+    this.leaving = [
+      model.onlife(() => this.redraw()),
+      model.onstate((state) => {
+        if (JSON.stringify(state) !== JSON.stringify(ui.state)) ui.set(state);
+      }),
+      watchTheme(() => {
+        ui.theme = themeOf(this.root);
+        this.redraw();
+      }),
+    ];
+    for (const spec of Object.values(this.specs)) this.#add(spec);
+    const view = explore(ui);
+    this.view = view;
+    this.root.append(exportRow(ui, (state) => view.propose?.(state) ?? "explorer", model));
+    this.show();
+    this.redraw();
+  }
+
+  leave() {
+    for (const act of this.leaving ?? []) act();
+    for (const player of this.players) player.leave();
+    this.sizes.disconnect();
+    clearTimeout(this.resting);
+    cancelAnimationFrame(this.frame);
+    this.root.remove();
+  }
+
+  // What an explorer works with.
+  /** @returns {Ui} */
+  #ui() {
+    const { model, specs } = this;
+    return {
+      el: this.root,
+      state: { ...model.get("state") },
+      data: model.get("data"),
+      specs,
+      controls: this.rows,
+      theme: themeOf(this.root),
+      value: (name) => {
+        const at = this.ui.state[name];
+        return specs[name].kind === "slider" ? specs[name].values[at] : at;
       },
+      // Changes made by the explorer itself.
+      set: (changes) => {
+        Object.assign(this.ui.state, changes);
+        this.show();
+        this.redraw();
+      },
+      show: () => this.show(),
+      enable: (name, yes, why) => this.enable(name, yes, why),
+      beside: (name, words) => this.beside(name, words),
+      redraw: () => this.redraw(),
+      panel: (options) => {
+        const panel = panelOf(options, () => this.ui.theme);
+        this.panels.append(panel.figure);
+        this.sizes.observe(panel.canvas);
+        return panel;
+      },
+      readouts: readoutsIn(this.readouts),
+      note: (words) => write(this.note, words),
+      say: (words) => write(this.say, words),
+      alive: () => model.alive(),
+      ask: (kind, payload = {}) => this.ask(kind, payload),
     };
-    return own;
   }
 
-  // Rows are made once and their texts replaced, which is what sliding costs.
-  const cells = [];
-  function writeReadouts(entries) {
-    while (cells.length > entries.length) cells.pop().box.remove();
-    entries.forEach(({ label, value, note: small = "" }, i) => {
-      if (!cells[i]) {
-        const parts = { label: make("dt"), value: make("b"), small: make("small") };
-        parts.box = make("div", {}, parts.label, make("dd", {}, parts.value, " ", parts.small));
-        readouts.append(parts.box);
-        cells.push(parts);
-      }
-      for (const [part, words] of [
-        ["label", label],
-        ["value", value],
-        ["small", small],
-      ])
-        if (cells[i][part].textContent !== words) cells[i][part].textContent = words;
-    });
+  /** @param {Spec} spec */
+  #add(spec) {
+    const { node, input } = controlRow(spec, this.model.get("_page"), (value) => this.moved(spec.name, value));
+    if (spec.play) {
+      const move = (value) => this.moved(spec.name, value);
+      const player = new Player(
+        spec,
+        () => this.ui.state[spec.name],
+        move,
+        () => this.redraw(),
+      );
+      node.append(player.element);
+      this.players.push(player);
+    }
+    this.rows[spec.name] = node;
+    this.inputs[spec.name] = input;
+    this.controls.append(node);
   }
 
-  const sizes = new ResizeObserver(() => ui.redraw());
-  const repaint = () => {
-    ui.theme = themeOf(root);
-    ui.redraw();
-  };
-  const themes = new MutationObserver(() => setTimeout(repaint, 50));
-  themes.observe(document.body, {
-    attributes: true,
-    attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"],
-  });
-  themes.observe(document.documentElement, { attributes: true });
-  const scheme = matchMedia("(prefers-color-scheme: dark)");
-  scheme.addEventListener("change", repaint);
-  leave.push(() => {
-    sizes.disconnect();
-    themes.disconnect();
-    scheme.removeEventListener("change", repaint);
-  });
-  leave.push(() => {
-    clearTimeout(resting);
-    cancelAnimationFrame(frame);
-  });
-  leave.push(model.onlife(ui.redraw));
-  leave.push(
-    model.onstate((state) => {
-      if (JSON.stringify(state) !== JSON.stringify(ui.state)) ui.set(state);
-    }),
-  );
+  redraw() {
+    this.frame ||= requestAnimationFrame(() => this.paint());
+  }
 
-  Object.values(specs).forEach(row);
-  view = explore(ui);
-  root.append(exporter(ui, (state) => view.propose?.(state) ?? "explorer", model));
-  show();
-  ui.redraw();
-  return () => {
-    leave.forEach((act) => act());
-    root.remove();
-  };
+  paint() {
+    this.frame = 0;
+    if (!this.root.isConnected) return;
+    if (!this.seen) this.ui.theme = themeOf(this.root); // colours are known once it is in the page
+    this.seen = true;
+    try {
+      this.view?.draw(this.ui.state);
+    } catch (error) {
+      this.ui.say(`Not drawn: ${sentenceOf(error)}`);
+    }
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.rest(), REST);
+  }
+
+  rest() {
+    if (this.players.some((player) => player.running())) return;
+    this.model.save({ ...this.ui.state });
+    Promise.resolve(this.view?.rest?.(this.ui.state)).catch((error) => this.ui.say(sentenceOf(error)));
+  }
+
+  // The user moved a control.
+  moved(name, value) {
+    this.ui.state[name] = value;
+    this.view?.changed?.(name, this.ui.state);
+    this.show();
+    this.redraw();
+  }
+
+  // Controls show the state.
+  show() {
+    const { state } = this.ui;
+    for (const [name, input] of Object.entries(this.inputs)) {
+      if (this.specs[name].kind === "check" && input instanceof HTMLInputElement) input.checked = state[name];
+      else if (input.value !== String(state[name])) input.value = state[name];
+      if (this.specs[name].kind === "slider") this.beside(name, null);
+    }
+  }
+
+  enable(name, yes, why = "") {
+    const row = this.rows[name];
+    for (const node of [this.inputs[name], ...row.querySelectorAll("button")])
+      if (node.disabled === yes) node.disabled = !yes;
+    if (!yes) for (const player of this.players) if (player.spec.name === name && player.running()) player.stop();
+    row.classList.toggle("off", !yes);
+    if (row.title !== why) row.title = yes ? "" : why;
+  }
+
+  // Other words next to a slider than those of its stop; null restores those.
+  beside(name, words) {
+    const text = String(words ?? this.specs[name].shown[this.ui.state[name]]);
+    const output = this.rows[name].querySelector("output");
+    if (output?.textContent === text) return;
+    if (output) output.textContent = text;
+    this.inputs[name].setAttribute("aria-valuetext", text);
+  }
+
+  async ask(kind, payload) {
+    if (!this.model.alive()) throw new Error(GONE);
+    const slow = setTimeout(() => this.ui.say(BUSY), SLOW);
+    try {
+      const answer = await this.model.ask(kind, { ...this.ui.state }, payload);
+      if (this.say.textContent === BUSY) this.ui.say("");
+      return answer;
+    } finally {
+      clearTimeout(slow);
+    }
+  }
 }

@@ -33,7 +33,7 @@ export function ticks(low, high, count = 5) {
   if (!(span > 0) || !Number.isFinite(span)) return [];
   const raw = span / count,
     power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999);
+  const step = [1, 2, 2.5, 5].map((m) => m * power).find((s) => s >= raw * 0.999) ?? 10 * power;
   const found = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * span; k++)
     found.push(+(k * step).toPrecision(12));

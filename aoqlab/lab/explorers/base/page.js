@@ -5,14 +5,19 @@ import { GONE, mount } from "./mount.js";
 
 const WAIT = 12; // half seconds for which an exported copy waits in JupyterLab for the live one
 
+/**
+ * @param {Record<string, any>} payload
+ * @param {(ui: Ui) => View} explore
+ */
 export function asleep(payload, explore) {
-  const el = document.querySelector(`[data-aoq-page="${payload._page}"]`);
+  const el = /** @type {HTMLElement | null} */ (document.querySelector(`[data-aoq-page="${payload._page}"]`));
   if (!el) return;
   el.replaceChildren();
   const notebook = document.getElementById("jupyter-config-data") !== null;
   const alive = () => document.querySelector(`[data-aoq-live="${payload._page}"]`) !== null;
-  let leave = null,
-    waited = 0;
+  /** @type {(() => void) | null} */
+  let leave = null;
+  let waited = 0;
   const look = () => {
     if (!el.isConnected && waited > 0) {
       leave?.();
@@ -25,7 +30,7 @@ export function asleep(payload, explore) {
     } else if (!leave && (!notebook || waited > WAIT)) {
       // What stands where the live one would be: "Error displaying widget: model not found".
       const before = el.closest(".jp-OutputArea-child")?.previousElementSibling;
-      if (before?.textContent.includes("widget")) before.style.display = "none";
+      if (before instanceof HTMLElement && before.textContent?.includes("widget")) before.style.display = "none";
       leave = mount(el, frozen(payload), explore);
     }
   };
@@ -33,6 +38,7 @@ export function asleep(payload, explore) {
   look();
 }
 
+/** @returns {Model} */
 const frozen = (payload) => ({
   get: (name) => payload[name],
   save() {},

@@ -1,28 +1,17 @@
-// Drawing on a canvas: axes with ticks, the marks that stand in them, a scale of colours beside them.
+// Drawing on a canvas: axes with ticks, the marks in them, and a scale of colours.
 
 import { short, ticks } from "./numbers.js";
 
 // Axes on a cleared canvas. Options: x, y (limits), xlabel, ylabel, xformat, yformat, xticks, yticks (places), logx,
 // logy, square, bar (whether there is room for a colorbar). Marks take data coordinates and are cut at the frame.
 export class Axes {
-  constructor(
-    canvas,
-    theme,
-    {
-      x,
-      y,
-      xlabel = "",
-      ylabel = "",
-      xformat,
-      yformat,
-      xticks,
-      yticks,
-      logx = false,
-      logy = false,
-      square = false,
-      bar = false,
-    },
-  ) {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {Theme} theme
+   * @param {AxesOptions} options
+   */
+  constructor(canvas, theme, options) {
+    const { logx = false, logy = false, square = false, bar = false } = options;
     const ratio = window.devicePixelRatio || 1;
     const width = canvas.clientWidth || 300,
       height = canvas.clientHeight || 220;
@@ -30,26 +19,32 @@ export class Axes {
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);
     }
-    const c = (this.c = canvas.getContext("2d"));
-    c.setTransform(ratio, 0, 0, ratio, 0, 0);
-    c.clearRect(0, 0, width, height);
-    Object.assign(this, { theme, logx, logy });
+    this.c = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    this.c.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.c.clearRect(0, 0, width, height);
+    this.theme = theme;
+    this.logx = logx;
+    this.logy = logy;
     const limits = (pair, log) => {
       const [low, high] = log ? pair.map((v) => Math.log10(Math.max(v, 1e-300))) : pair;
       return high > low ? [low, high] : [low - 0.5, low + 0.5];
     };
-    [this.x0, this.x1] = limits(x, logx);
-    [this.y0, this.y1] = limits(y, logy);
+    const [x0, x1] = limits(options.x, logx);
+    const [y0, y1] = limits(options.y, logy);
+    this.x0 = x0;
+    this.x1 = x1;
+    this.y0 = y0;
+    this.y1 = y1;
     this.left = 50;
     this.top = 10;
     this.right = width - (bar ? 70 : 10);
-    this.bottom = height - (xlabel ? 38 : 22);
+    this.bottom = height - (options.xlabel ? 38 : 22);
     if (square) {
       const side = Math.min(this.right - this.left, this.bottom - this.top);
       this.right = this.left + side;
       this.bottom = this.top + side;
     }
-    this.#frame({ xlabel, ylabel, xformat, yformat, xticks, yticks });
+    this.#frame(options);
   }
   X(x) {
     return this.left + (((this.logx ? Math.log10(x) : x) - this.x0) / (this.x1 - this.x0)) * (this.right - this.left);
@@ -57,7 +52,10 @@ export class Axes {
   Y(y) {
     return this.bottom - (((this.logy ? Math.log10(y) : y) - this.y0) / (this.y1 - this.y0)) * (this.bottom - this.top);
   }
-  // Data coordinates of a place on the canvas, or null outside of the frame.
+  /**
+   * Data coordinates of a place on the canvas, or null outside of the frame.
+   * @returns {[number, number] | null}
+   */
   at(px, py) {
     if (px < this.left || px > this.right || py < this.top || py > this.bottom) return null;
     const x = this.x0 + ((px - this.left) / (this.right - this.left)) * (this.x1 - this.x0);
@@ -72,7 +70,8 @@ export class Axes {
     const powers = inside.filter((v) => Number.isInteger(+Math.log10(v).toFixed(9)));
     return powers.length > 2 ? powers : inside.length > 1 ? inside : ticks(10 ** low, 10 ** high, 4);
   }
-  #frame({ xlabel, ylabel, xformat, yformat, xticks, yticks }) {
+  /** @param {AxesOptions} options */
+  #frame({ xlabel, ylabel, xformat = short, yformat = short, xticks, yticks }) {
     const { c, theme } = this;
     c.font = `11px ${theme.font}`;
     c.fillStyle = theme.dim;
@@ -84,13 +83,13 @@ export class Axes {
     const many = Math.max(2, Math.min(6, (this.right - this.left) / 60));
     for (const x of xticks || this.#places(this.x0, this.x1, this.logx, many)) {
       c.fillRect(this.X(x) - 0.5, this.bottom, 1, 4);
-      c.fillText((xformat || short)(x), this.X(x), this.bottom + 6);
+      c.fillText(xformat(x), this.X(x), this.bottom + 6);
     }
     c.textAlign = "right";
     c.textBaseline = "middle";
     for (const y of yticks || this.#places(this.y0, this.y1, this.logy, Math.max(2, (this.bottom - this.top) / 45))) {
       c.fillRect(this.left - 4, this.Y(y) - 0.5, 4, 1);
-      c.fillText((yformat || short)(y), this.left - 6, this.Y(y));
+      c.fillText(yformat(y), this.left - 6, this.Y(y));
     }
     c.fillStyle = theme.fg;
     c.textAlign = "center";
@@ -104,7 +103,11 @@ export class Axes {
       c.restore();
     }
   }
-  // Draws inside of the frame with these settings and puts everything back.
+  /**
+   * Draws inside of the frame with these settings and puts everything back.
+   * @param {(c: CanvasRenderingContext2D) => void} draw
+   * @param {Style} [style]
+   */
   within(draw, { color = this.theme.fg, width = 1.2, dash = [], alpha = 1 } = {}) {
     const { c } = this;
     c.save();
@@ -119,6 +122,7 @@ export class Axes {
     draw(c);
     c.restore();
   }
+  /** @param {Style} [style] */
   line(xs, ys, style) {
     this.within((c) => {
       for (let i = 0, down = false; i < xs.length; i++) {
@@ -135,6 +139,7 @@ export class Axes {
       c.stroke();
     }, style);
   }
+  /** @param {Style} [style] */
   area(xs, low, high, style) {
     this.within((c) => {
       for (let i = 0; i < xs.length; i++) c.lineTo(this.X(xs[i]), this.Y(high[i]));
@@ -142,7 +147,12 @@ export class Axes {
       c.fill();
     }, style);
   }
-  // heights[i] between edges[i] and edges[i + 1]; filled from 0, or with fill: false as an outline.
+  /**
+   * heights[i] between edges[i] and edges[i + 1]; filled from 0, or with fill: false as an outline.
+   * @param {Numbers} edges
+   * @param {Numbers} heights
+   * @param {Style & { fill?: boolean }} [style]
+   */
   stairs(edges, heights, { fill = true, ...style } = {}) {
     this.within((c) => {
       const floor = this.logy ? this.bottom : this.Y(0);
@@ -157,6 +167,11 @@ export class Axes {
       else c.stroke();
     }, style);
   }
+  /**
+   * @param {Numbers} xs
+   * @param {Numbers} ys
+   * @param {Style & { size?: number, ring?: boolean }} [style]
+   */
   dots(xs, ys, { size = 3, ring = false, ...style } = {}) {
     this.within((c) => {
       for (let i = 0; i < xs.length; i++) {
@@ -167,6 +182,10 @@ export class Axes {
       else c.fill();
     }, style);
   }
+  /**
+   * @param {Numbers} xs
+   * @param {Style} [style]
+   */
   vlines(xs, style) {
     this.within((c) => {
       for (const x of xs) {
@@ -176,6 +195,10 @@ export class Axes {
       c.stroke();
     }, style);
   }
+  /**
+   * @param {Numbers} ys
+   * @param {Style} [style]
+   */
   hlines(ys, style) {
     this.within((c) => {
       for (const y of ys) {
@@ -222,7 +245,10 @@ export class Axes {
         }
     });
   }
-  // The scale of colours of a heat map, at the right of the frame of axes with `bar`; shade(value) → CSS colour.
+  /**
+   * The scale of colours of a heat map, at the right of the frame of axes with `bar`; shade(value) → CSS colour.
+   * @param {Scale} scale
+   */
   colorbar({ low, high, log = false, label, shade }) {
     const { c, theme } = this,
       left = this.right + 10,
@@ -257,8 +283,12 @@ export class Axes {
     c.fillText(label, 0, 0);
     c.restore();
   }
-  // dx, dy: pixels from the place; align: as of a canvas; rim: around the letters, so that they read on what is below.
-  text(words, x, y, { align = "left", dx = 0, dy = 0, color = this.theme.fg, size = 11, rim = this.theme.bg } = {}) {
+  /**
+   * dx, dy: pixels from the place; rim: around the letters, so that they are legible on what is below.
+   * @param {{ align?: CanvasTextAlign, dx?: number, dy?: number, color?: string, size?: number, rim?: string }} [style]
+   */
+  text(words, x, y, style = {}) {
+    const { align = "left", dx = 0, dy = 0, color = this.theme.fg, size = 11, rim = this.theme.bg } = style;
     const { c } = this;
     c.save();
     c.font = `${size}px ${this.theme.font}`;
@@ -272,7 +302,11 @@ export class Axes {
     c.fillText(words, this.X(x) + dx, this.Y(y) + dy);
     c.restore();
   }
-  // [[words, color, dash], ...] in a corner of the frame: "left" or "right", at the top, dy pixels further down.
+  /**
+   * In a corner of the frame, at the top, dy pixels further down.
+   * @param {LegendEntry[]} entries
+   * @param {"left" | "right"} side
+   */
   legend(entries, side = "left", dy = 0) {
     const { c, theme } = this;
     c.save();

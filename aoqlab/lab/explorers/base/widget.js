@@ -2,6 +2,11 @@
 
 import { GONE, mount } from "./mount.js";
 
+/**
+ * @param {any} model
+ * @param {HTMLElement} el
+ * @param {(ui: Ui) => View} explore
+ */
 export function live(model, el, explore) {
   const waiting = new Map();
   let count = 0,

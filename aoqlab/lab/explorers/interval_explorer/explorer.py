@@ -5,14 +5,14 @@ In a notebook: ``intervals(weights)``, ``intervals(net)``, ``intervals("name of 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from ....grids import MAX_BITS, MIN_BITS
 from ....quantizers import AOQ, LSQ, StatsQ, UniformQuantizer
@@ -39,15 +39,15 @@ from .choices import (
     unit_of,
     view_of,
 )
-from .exact_numbers import best_level, drawn, exact_numbers, steps_of
+from .exact_numbers import best_level, exact_numbers
+from .figure import drawn
 from .layers import Layer, Weights, layers_of
-from .weight_summary import CHUNK, NoWeights, Summary, summarise
-from .work import Steps, Work, finished
+from .weight_summary import NoWeights, Summary, summarise
 
 MOMENTS = 100
 """Stops of the slider over training."""
-WHILE = 0.25
-"""Seconds for which the kernel counts weights before it listens to the browser again."""
+PIECE = 1 << 17
+"""Weights that are counted at a time: what is computed on the way stays within a few megabytes."""
 STATIC = 3_000_000
 """Bytes of weights that an exported page carries at most; other layers need a kernel."""
 
@@ -76,7 +76,6 @@ class Intervals(Explorer):
     def __init__(self, name: str, layers: Mapping[str, Layer], layer: str, schedule: ThreeStage) -> None:
         self.name, self.layers = name, dict(layers)
         self._summaries: dict[str, Summary | str] = {}
-        self._work: tuple[str, Work[dict[str, Any]]] | None = None
         self.moments = [None, *moments_of(schedule, MOMENTS)]
         learned = layers[layer].learned
         bits = learned.bits if learned and learned.bits else MIN_BITS
@@ -99,9 +98,9 @@ class Intervals(Explorer):
                     STARTS,
                     "learned" if learned else "own",
                 ),
-                Slider("th", "thresholds s_th/σ", RATIOS, shown=ratio_text, index=one),
-                Slider("le", "levels s_le/σ", RATIOS, shown=ratio_text, index=one),
-                Check("locked", "lock s_le to s_th"),
+                Slider("th", "thresholds sₜₕ/σ", RATIOS, shown=ratio_text, index=one),
+                Slider("le", "levels sₗₑ/σ", RATIOS, shown=ratio_text, index=one),
+                Check("locked", "lock sₗₑ to sₜₕ"),
                 Slider("alpha", "shrink α", SHRINKS, shown="{:.2f}".format, index=len(SHRINKS) - 1),
                 Slider("near", "near: within", NEAR, shown="{:g} of a bin".format, index=0),
                 Slider("move", "step of a weight", MOVES, shown="{:g} σ".format, index=3),
@@ -197,23 +196,9 @@ class Intervals(Explorer):
         """The summary of another layer."""
         return self._message(layer)
 
-    def answer_exact(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The readouts of a state from every single weight, by the quantizer itself; ``{"counted": share}`` until then.
-
-        Each question goes on for ``WHILE`` seconds where the one before about the same state has stopped, so that a
-        question about a new state waits no longer than that, however large the layer is.
-        """
-        key = json.dumps(state, sort_keys=True)
-        if self._work is None or self._work[0] != key:
-            self._work = key, Work(self._counting(state))
-        work = self._work[1]
-        return work.advance(WHILE) or {"counted": work.counted / self._finite(state).size}
-
     def quantizer(self, state: Mapping[str, Any] | None = None) -> UniformQuantizer:
-        """The package's quantizer as a state has it; without finite weights ``ValueError``."""
-        return finished(self._prepared(self.state if state is None else state))
-
-    def _prepared(self, state: Mapping[str, Any]) -> Steps[UniformQuantizer]:
+        """Return the package's quantizer as a state has it. Raise ``ValueError`` without finite weights."""
+        state = self.state if state is None else state
         summary = self._finite(state)
         kind, bits = state["quantizer"], self.value("bits", state)
         threshold, level = self._intervals(state, summary)
@@ -231,25 +216,23 @@ class Intervals(Explorer):
         aoq.level_interval.data.fill_(level)
         aoq.shrink.fill_(moment["shrink"] if moment else self.value("alpha", state))
         if moment and moment["learned"]:
-            best = yield from best_level(aoq, self._parts(aoq, state))
+            best = best_level(aoq, self._parts(aoq, state))
             aoq.level_interval.data.fill_((1 - moment["learned"]) * level + moment["learned"] * best)
         return aoq
 
     def readouts(self, state: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Exact numbers of a state; ``mse`` and ``power`` (mean square) in squared units of the weights.
+        """Return exact numbers of a state; ``mse`` and ``power`` (mean square) in squared units of the weights.
 
         ``sqnr`` in dB, ``None`` where there is no noise or no signal (``power`` 0); ``entropy`` in bits; ``near``:
         share of weights at most the chosen part of a bin from a threshold; ``crossings``: thresholds crossed per weight
         when every weight moves by the chosen step, up or down with equal chance, ``mean(code(w + d) - code(w - d)) /
         2``; ``occupancy``: share of weights per level.
         """
-        return finished(self._counting(self.state if state is None else state))
-
-    def _counting(self, state: Mapping[str, Any]) -> Steps[dict[str, Any]]:
-        quantizer, summary = (yield from self._prepared(state)), self._finite(state)
-        near = self.value("near", state) * max(float(steps_of(quantizer)[0]), MIN_STEP)
-        move = self.value("move", state) * unit_of(summary)
-        return (yield from exact_numbers(quantizer, self._parts(quantizer, state), near, move))
+        state = self.state if state is None else state
+        quantizer = self.quantizer(state)
+        near = self.value("near", state) * max(float(quantizer.threshold_step), MIN_STEP)
+        move = self.value("move", state) * unit_of(self._finite(state))
+        return exact_numbers(quantizer, self._parts(quantizer, state), near, move)
 
     def figure(self, state: Mapping[str, Any]) -> Figure:
         quantizer, summary = self.quantizer(state), self._finite(state)
@@ -258,7 +241,7 @@ class Intervals(Explorer):
 
     def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
         quantizer = self.quantizer(state)
-        steps = dict(zip(("threshold_step", "level_step"), map(float, steps_of(quantizer)), strict=True))
+        steps = {name: float(getattr(quantizer, name).detach()) for name in ("threshold_step", "level_step")}
         settings = {name: self.value(name, state) for name in self.controls if name in self._acting(state)}
         found = {key: value for key, value in self.readouts(state).items() if key != "occupancy"}
         whole = {"source": self.name, **settings, "unit": unit_of(self._finite(state)), **steps}
@@ -295,11 +278,11 @@ class Intervals(Explorer):
         same = kind == "lsq" or state["locked"]
         return threshold, threshold if same else self.value("le", state) * unit_of(summary)
 
-    def _parts(self, quantizer: UniformQuantizer, state: Mapping[str, Any]) -> Any:
-        """The finite weights of the layer in chunks, pulled to the middles of their bins as far as the moment says."""
+    def _parts(self, quantizer: UniformQuantizer, state: Mapping[str, Any]) -> Iterator[Tensor]:
+        """Yield the finite weights in pieces, pulled to the middles of their bins as far as the moment says."""
         moment = self.moments[state["moment"]]
         pull = moment["pull"] if moment else 0.0
-        for part in self.layers[state["layer"]].weights.detach().reshape(-1).split(CHUNK):
+        for part in self.layers[state["layer"]].weights.detach().reshape(-1).split(PIECE):
             part = part.to("cpu", torch.float32)
             part = part[torch.isfinite(part)]
             yield part + pull * (quantizer.bin_centres(part) - part) if pull and not quantizer.coupled else part

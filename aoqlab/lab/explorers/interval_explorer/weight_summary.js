@@ -1,4 +1,5 @@
-// A layer's weights as summary.py packs them, and every number that follows from thresholds and levels by prefix sums.
+// A layer's weights as weight_summary.py packs them, and every number that follows from thresholds and levels, by prefix
+// sums.
 
 import { bytesOf } from "../base/arrays.js";
 import { number } from "../base/numbers.js";
@@ -30,8 +31,18 @@ export async function unpacked(message) {
 const ZERO = new Float64Array(4);
 
 class Summary {
-  constructor({ size, leftOut, sigma, meanSize, low, high, first, width }, values, counts, bins) {
-    Object.assign(this, { size, leftOut, sigma, meanSize, low, high, first, width, values, bins });
+  /**
+   * @param {{ size: number, first: number, width: number }} message
+   * @param {Float32Array} values
+   * @param {Uint32Array | null} counts
+   * @param {Uint32Array} bins
+   */
+  constructor({ size, first, width }, values, counts, bins) {
+    this.size = size;
+    this.first = first;
+    this.width = width;
+    this.values = values;
+    this.bins = bins;
     this.exact = bins.length === 0;
     // Sums over everything before place i: number, w, w².
     this.vn = new Float64Array(values.length + 1);
@@ -88,23 +99,15 @@ class Summary {
     }
     return out;
   }
-  // Number of weights in each of m equal bins of [from, to].
-  histogram(from, to, m) {
-    const heights = new Float64Array(m),
-      width = (to - from) / m;
-    for (let i = 0, before = this.below(from)[0]; i < m; i++) {
-      const upTo = this.below(i === m - 1 ? to : from + (i + 1) * width)[0];
-      heights[i] = upTo - before;
-      before = upTo;
-    }
-    return heights;
-  }
 }
 
 // The weights with every one pulled by the share `pull` towards the middle of its bin, as dampening alone moves them.
 export class Pulled {
   constructor(summary, thresholds, centres, pull) {
-    Object.assign(this, { summary, thresholds, centres, keep: 1 - pull });
+    this.summary = summary;
+    this.thresholds = thresholds;
+    this.centres = centres;
+    this.keep = 1 - pull;
   }
   cell(x) {
     let low = 0,

@@ -73,11 +73,6 @@ class Summary:
         """For the browser (``weight_summary.js``): arrays as differences, deflated."""
         return {
             "size": self.size,
-            "leftOut": self.left_out,
-            "sigma": self.sigma,
-            "meanSize": self.mean_size,
-            "low": self.low,
-            "high": self.high,
             "first": self.first,
             "width": self.width,
             "values": _deflated(np.diff(_ordered(self.values), prepend=np.uint32(0))),

@@ -1,4 +1,4 @@
-// Walks on the landscape as aoqlab.toy.landscape makes them, their hulls, and what they have seen.
+// Walks on the landscape as aoqlab.lab.toy.landscape makes them, their hulls, and what they have seen.
 
 export function valueAt({ bowl, wells }, x, y) {
   let value = 0.5 * bowl * (x * x + y * y);
@@ -7,7 +7,7 @@ export function valueAt({ bowl, wells }, x, y) {
   return value;
 }
 
-// Training from a start, with the factors [thresholds, levels, dampening] of every step, as aoqlab.toy.landscape does
+// Training from a start, with the factors [thresholds, levels, dampening] of every step, as aoqlab.lab.toy.landscape does
 // it, operation by operation: { weights, positions }, two numbers per step.
 export function walk({ spacing, reach, bowl, wells }, factors, lr, start) {
   const steps = factors.length / 3 - 1;

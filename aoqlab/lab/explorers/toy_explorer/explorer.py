@@ -84,7 +84,7 @@ class Toy(Explorer):
         self._ensembles: dict[tuple[float, ...], EnsembleResult] = {}
         controls: list[Control] = [
             self._slider("lr", "learning rate η", self.rates, PUBLISHED_LR),
-            self._slider("shrink_min", "AOQ: shrink α_min", self.settings["aoq"], PUBLISHED_SHRINK),
+            self._slider("shrink_min", "AOQ: shrink αₘᵢₙ", self.settings["aoq"], PUBLISHED_SHRINK),
             self._slider("step_init", "LSQ: first step s₀", self.settings["lsq"], self.rule),
             Menu("measure", "measure", MEASURES),
             Check("follow", "run live after every move"),

@@ -1,4 +1,4 @@
-// Stored courses of all settings, and the two surfaces of their ends with a ring on each. See toy.py.
+// Stored courses of all settings, and the two surfaces of their ends with a ring on each.
 
 import { mix } from "../base/colors.js";
 import { number } from "../base/numbers.js";
@@ -6,7 +6,7 @@ import { number } from "../base/numbers.js";
 export const METHODS = ["aoq", "lsq"];
 export const NAMES = { aoq: "AOQ", lsq: "LSQ" };
 export const SETTINGS = { aoq: "shrink_min", lsq: "step_init" };
-export const SYMBOLS = { aoq: "α_min", lsq: "s₀" };
+export const SYMBOLS = { aoq: "αₘᵢₙ", lsq: "s₀" };
 
 export const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -14,7 +14,11 @@ export const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) 
 // courses of `records` numbers.
 export class Courses {
   constructor(values, rates, settings, seeds) {
-    Object.assign(this, { values, rates, settings, seeds, records: values.length / (rates * settings * seeds) });
+    this.values = values;
+    this.rates = rates;
+    this.settings = settings;
+    this.seeds = seeds;
+    this.records = values.length / (rates * settings * seeds);
   }
   at(rate, setting) {
     const own = this.seeds * this.records,
@@ -34,23 +38,21 @@ export class Courses {
   }
 }
 
-// Both surfaces of a measure on one scale; draw(state) puts the rings where the sliders stand.
+// Both surfaces of a measure on one scale; the returned function draws them with rings where the sliders are.
 export function surfacesOf(ui, stored, maps, measures) {
   const { data } = ui,
     surfaces = {};
 
   // The means of a measure with the ends of their common colours; loss by its logarithm, yellow where it is least.
   function surfaceOf(measure) {
-    return (surfaces[measure] ??= (() => {
-      const means = Object.fromEntries(METHODS.map((method) => [method, stored[method][measure].means()]));
-      const all = METHODS.flatMap((method) => [...means[method]]),
-        log = measure === "loss";
-      const low = Math.min(...all),
-        high = Math.max(...all),
-        scale = log ? Math.log : (x) => x;
-      const place = (x) => (scale(x) - scale(low)) / (scale(high) - scale(low));
-      return { means, low, high, log, shade: (x) => mix(data.map, log ? 1 - place(x) : place(x)) };
-    })());
+    const means = Object.fromEntries(METHODS.map((method) => [method, stored[method][measure].means()]));
+    const all = METHODS.flatMap((method) => [...means[method]]);
+    const log = measure === "loss";
+    const low = Math.min(...all);
+    const high = Math.max(...all);
+    const scale = log ? Math.log : (x) => x;
+    const place = (x) => (scale(x) - scale(low)) / (scale(high) - scale(low));
+    return { means, low, high, log, shade: (x) => mix(data.map, log ? 1 - place(x) : place(x)) };
   }
 
   function drawMap(method, state, surface) {
@@ -103,7 +105,8 @@ export function surfacesOf(ui, stored, maps, measures) {
   }
 
   return (state) => {
-    const surface = surfaceOf(state.measure);
+    surfaces[state.measure] ??= surfaceOf(state.measure);
+    const surface = surfaces[state.measure];
     for (const method of METHODS) drawMap(method, state, surface);
   };
 }

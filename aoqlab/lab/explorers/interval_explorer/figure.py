@@ -1,0 +1,36 @@
+"""The interval explorer's picture for print: histogram, staircase and occupancy of the levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from ....quantizers import UniformQuantizer
+from ...plots import level_colors, staircase, weight_histogram
+
+
+def drawn(quantizer: UniformQuantizer, parts: Iterable[Tensor], reach: float, method: str) -> Figure:
+    """Draw the three side by side; weights from ``-reach`` to ``reach``."""
+    cuts, levels = quantizer.thresholds().numpy(), quantizer.levels().numpy()
+    edges = np.linspace(-reach, reach, 201)
+    counts, shares = np.zeros(200), np.zeros(len(levels))
+    for part in parts:
+        counts += np.histogram(part.numpy(), bins=edges)[0]
+        shares += np.bincount(np.searchsorted(cuts, part.numpy(), side="right"), minlength=len(levels))
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1.3, 1, 1])
+    view = (-reach, reach)
+    weight_histogram(thresholds=cuts, levels=levels, counts=counts, edges=edges, xlim=view, ax=left)
+    x = np.linspace(-reach, reach, 401)
+    ramp = np.clip(x, levels[0], levels[-1]) if quantizer.clips else x
+    staircase(cuts, levels, xlim=view, ste=(x, ramp), method=method, ax=middle).set_ylim(-reach, reach)
+    right.bar(range(len(shares)), shares / shares.sum(), width=0.9, color=level_colors(len(shares)))
+    dashed: Any = (0, (5, 2.5))
+    right.axhline(1 / len(shares), color="#333333", linewidth=0.9, linestyle=dashed, label="all levels alike")
+    right.set(xlabel="code", ylabel="weights (share)")
+    right.legend()
+    return figure
