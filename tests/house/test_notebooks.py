@@ -86,6 +86,11 @@ def test_it_opens_with_a_question(path):
     assert heading.startswith("# ") and heading.endswith("?")
 
 
+def test_the_overview_leads_to_every_other_notebook():
+    text = (FOLDER / "00_overview.ipynb").read_text(encoding="utf-8")
+    assert [path.name for path in NOTEBOOKS[1:] if f"[{path.name}]({path.name})" not in text] == []
+
+
 @pytest.mark.parametrize("name", report_page.NOTEBOOKS)
 def test_what_was_found_is_never_typed_in(name):
     cells = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4).cells
