@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from aoqlab.kernels import native
+# aoqlab is imported inside the fixtures only: older releases of jaxtyping refuse to check what was imported before them.
 
 # The same examples in every run; the first one may compile the kernels, so none has a deadline.
 settings.register_profile("aoqlab", deadline=None, database=None, derandomize=True, max_examples=40)
@@ -29,7 +29,7 @@ def without_kernels():
     @contextmanager
     def context():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(native, "available", lambda *_: False)
+            patch.setattr("aoqlab.kernels.native.available", lambda *_: False)
             yield
 
     return context
@@ -38,6 +38,8 @@ def without_kernels():
 @pytest.fixture(scope="session")
 def kernels():
     """Skips where the machine cannot compile them."""
+    from aoqlab.kernels import native
+
     if native.library() is None:
         pytest.skip("no compiled kernels on this machine")
 
