@@ -1,8 +1,8 @@
-"""aoqlab: quantizers whose weights may oscillate, and trackers that show how they do.
+"""Quantizers whose weights may oscillate during training, and trackers that show how they move.
 
 Everything outside ``aoqlab.lab`` is the small package: it needs torch, numpy, pandas and jaxtyping only. ``aoqlab.lab``
-is the laboratory (toy problems, trainings, claims, figures, explorers, commands); ``pip install "aoqlab[lab]"`` brings
-what it needs.
+is the laboratory (toy problems, trainings, claims, figures, explorers, commands), which ``pip install "aoqlab[lab]"``
+installs the packages for.
 """
 
 from importlib import import_module
@@ -32,35 +32,25 @@ if TYPE_CHECKING:
     from .surgery import quantized_layers as quantized_layers
     from .tracker import OscillationTracker as OscillationTracker
 
-# The same as Python reads it: each name is fetched on first use, so that importing aoqlab costs nothing before.
-_HOME = {
-    "AOQ": "quantizers",
-    "Freezing": "quantizers",
-    "LSQ": "quantizers",
-    "LTQ": "quantizers",
-    "OscillationTracker": "tracker",
-    "Quantizer": "quantizers",
-    "Shifted": "quantizers",
-    "StageState": "schedule",
-    "StatsQ": "quantizers",
-    "ThreeStage": "schedule",
-    "UniformGrid": "grids",
-    "cosine_ramp": "schedule",
-    "dampening_nagel": "losses",
-    "dampening_norm": "losses",
-    "fold": "surgery",
-    "oscillation_penalty": "losses",
-    "quantize": "surgery",
-    "quantized_layers": "surgery",
-    "soft_cross_entropy": "losses",
+# The same table at run time: each name is imported on first use, so `import aoqlab` itself loads nothing.
+_CONTENTS = {
+    "grids": ["UniformGrid"],
+    "losses": ["dampening_nagel", "dampening_norm", "oscillation_penalty", "soft_cross_entropy"],
+    "quantizers": ["AOQ", "LSQ", "LTQ", "Freezing", "Quantizer", "Shifted", "StatsQ"],
+    "schedule": ["StageState", "ThreeStage", "cosine_ramp"],
+    "surgery": ["fold", "quantize", "quantized_layers"],
+    "tracker": ["OscillationTracker"],
+    "kernels": [],
+    "lab": [],
+    "ste": [],
 }
-_MODULES = ("grids", "kernels", "lab", "losses", "quantizers", "schedule", "ste", "surgery", "tracker")
+_HOME = {name: module for module, names in _CONTENTS.items() for name in names}
 
 __all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> object:
-    if name in _MODULES:
+    if name in _CONTENTS:
         return import_module(f"aoqlab.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'aoqlab' has no attribute '{name}'")
@@ -69,4 +59,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, *_MODULES})
+    return sorted({*globals(), *_HOME, *_CONTENTS})

@@ -133,5 +133,5 @@ class UniformGrid:
         return (self.position(x, step) - self.low).to(torch.uint8)
 
     def decode(self, codes: Integer[Tensor, "*shape"], step: Tensor) -> Float[Tensor, "*shape"]:
-        """The level of every code, in the dtype of ``step``; bit for bit the entry of :meth:`levels`."""
+        """Return the level of every code, in the dtype of ``step``; bit for bit the entry of :meth:`levels`."""
         return per_row(step, codes) * (codes.to(step.dtype) + (self.low + self.level_offset))

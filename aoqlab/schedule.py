@@ -68,7 +68,7 @@ class ThreeStage:
             raise ValueError(f"staircase must be a positive number of refreshes, or None, got {self.staircase}")
 
     def __call__(self, progress: float) -> StageState:
-        """The state at ``progress`` (done share of training, in [0, 1])."""
+        """Return the state at ``progress``, the share of training that is done, in [0, 1]."""
         if not 0 <= progress <= 1:
             raise ValueError(f"progress must be in [0, 1], got {progress}")
         learn = progress > self.shrink_until or self.shrink_until == 0
@@ -93,7 +93,7 @@ class ThreeStage:
 
 
 def cosine_ramp(progress: float, final: float) -> float:
-    """``final * (1 - cos(pi p)) / 2``: a weight that rises from 0 to ``final`` along half a cosine (Nagel et al.)."""
+    """Return ``final * (1 - cos(pi p)) / 2``, which rises from 0 to ``final`` along half a cosine (Nagel et al.)."""
     if not 0 <= progress <= 1:
         raise ValueError(f"progress must be in [0, 1], got {progress}")
     return final * (1 - math.cos(math.pi * progress)) / 2

@@ -122,7 +122,7 @@ def encode_flat(xs: Sequence[Tensor], threshold_steps: Sequence[Tensor], grid: U
 
 
 def decode(codes: Tensor, level_step: Tensor, grid: UniformGrid) -> Tensor:
-    """The level of every code: ``level_step * (low + code + level_offset)``."""
+    """Return the level of every code: ``level_step * (low + code + level_offset)``."""
     return grid.decode(codes, level_step.detach().clamp_min(MIN_STEP))
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-# aoqlab is imported inside the fixtures only: older releases of jaxtyping refuse to check what was imported before them.
+# Fixtures import aoqlab, not this file: older releases of jaxtyping refuse to check what was imported before them.
 
 # The same examples in every run; the first one may compile the kernels, so none has a deadline.
 settings.register_profile("aoqlab", deadline=None, database=None, derandomize=True, max_examples=40)

@@ -1,1 +1,1 @@
-"""Compiled CPU kernels and what builds them. Optional: everything has an eager twin in Torch."""
+"""Compiled CPU kernels and the code that builds them; optional, because each has an eager twin in Torch."""

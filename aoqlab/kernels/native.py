@@ -33,7 +33,7 @@ class NativeUnavailableWarning(UserWarning):
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels are kept: ``$AOQLAB_CACHE``, else ``$XDG_CACHE_HOME/aoqlab``, else ``~/.cache/aoqlab``."""
+    """Return where compiled kernels are kept: ``$AOQLAB_CACHE``, ``$XDG_CACHE_HOME/aoqlab`` or ``~/.cache/aoqlab``."""
     if folder := os.environ.get("AOQLAB_CACHE"):
         return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aoqlab"
@@ -45,7 +45,7 @@ def _compiler() -> str | None:
 
 
 def _processor() -> str:
-    """What ``-march=native`` depends on, so that a cache shared between machines never serves the wrong code."""
+    """Return what ``-march=native`` depends on, so that a cache shared between machines never serves the wrong code."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
@@ -58,7 +58,7 @@ def _digest(content: bytes) -> str:
 
 
 def _cached(stem: str) -> Path | None:
-    """A library built earlier. Its name ends with its checksum: loading a damaged one would kill the process."""
+    """Return a library built earlier; its name ends with its checksum, as loading a damaged one would kill Python."""
     for path in sorted(cache_folder().glob(f"{stem}-*.so")):
         if path.stem == f"{stem}-{_digest(path.read_bytes())}":
             return path
@@ -66,7 +66,7 @@ def _cached(stem: str) -> Path | None:
 
 
 def _build(compiler: str, stem: str) -> Path:
-    """Compile into a temporary file and move it into place, so that a reader never sees half a library."""
+    """Compile into a temporary file and move it into place, so that no reader sees half a library."""
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(suffix=".so", dir=folder)
@@ -88,7 +88,7 @@ def _build(compiler: str, stem: str) -> Path:
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The loaded kernels, or ``None`` (announced once) where they cannot be built."""
+    """Return the loaded kernels, or ``None`` (with one warning) where they cannot be built."""
     if os.environ.get("AOQLAB_NATIVE") == "0":
         return None
     try:
@@ -108,7 +108,7 @@ def library() -> ctypes.CDLL | None:
 
 
 def _share_threads(kernels: ctypes.CDLL) -> None:
-    """Let the kernels run on the threads of Torch's own OpenMP runtime, where that is GNU's; else they start theirs."""
+    """Let the kernels use the threads of Torch's OpenMP runtime if that is GNU's; otherwise they start their own."""
     for path in sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*")):
         # Loaded already by Torch, so this is a second handle, not a second runtime.
         kernels.use_gomp(ctypes.cast(ctypes.CDLL(str(path)).GOMP_parallel, ctypes.c_void_p))
@@ -116,9 +116,9 @@ def _share_threads(kernels: ctypes.CDLL) -> None:
 
 
 def keep_memory() -> bool:
-    """Let the C library keep freed memory for the next tensor; returns whether it does (only GNU's can be told to).
+    """Let the C library keep freed memory for the next tensor, and return whether it does (only GNU's can).
 
-    Every training step needs the same blocks again. Given back to the system, each 4 KiB of them cost a page fault.
+    Every training step needs the same blocks again; each 4 KiB that went back to the system costs a page fault.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
@@ -132,12 +132,13 @@ def keep_memory() -> bool:
 
 
 def available(*tensors: Tensor) -> bool:
-    """Whether these tensors are on the CPU, are not being traced, and the kernels exist."""
-    return all(t.is_cpu for t in tensors) and not torch.compiler.is_compiling() and library() is not None
+    """Return whether these tensors are on the CPU and not being traced, and the kernels exist."""
+    # Asked first: while it traces a backward pass, torch 2.6 refuses to tell where a tensor is.
+    return not torch.compiler.is_compiling() and all(t.is_cpu for t in tensors) and library() is not None
 
 
 def usable(*tensors: Tensor) -> bool:
-    """Whether the kernels may take these tensors: as :func:`available`, all of one of float32 or float64."""
+    """Return whether the kernels can take these tensors: :func:`available`, and all float32 or all float64."""
     dtype = tensors[0].dtype
     return dtype in SUFFIX and all(t.dtype == dtype for t in tensors) and available(*tensors)
 
@@ -156,7 +157,7 @@ def _parameter(value: object) -> Any:
 def call(name: str, *arguments: object) -> None:
     """Call a kernel: tensors pass as pointers, floats as double, ints as int64, ``None`` as a null pointer.
 
-    The first call of a kernel settles which of its parameters are what.
+    The first call of a kernel fixes the types of its parameters.
     """
     kernel = getattr(library(), name)
     if kernel.argtypes is None:

@@ -22,7 +22,7 @@ def lab(checkout, tmp_path_factory):
     browser.write_text(f'#!/bin/sh\necho "$1" > {home}/opened.new && mv {home}/opened.new {home}/opened\n')
     browser.chmod(browser.stat().st_mode | stat.S_IXUSR)
     environment = own_settings(home) | {"AOQLAB_ROOT": str(checkout), "BROWSER": str(browser)}
-    command = [sys.executable, "-m", "aoqlab.lab", "lab", "--allow-root", "--ServerApp.port=0"]
+    command = [sys.executable, "-m", "aoqlab", "lab", "--allow-root", "--ServerApp.port=0"]
     with running(command, home / "server", environment) as server:
         server.opened = home / "opened"
         yield server

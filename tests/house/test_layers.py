@@ -67,8 +67,8 @@ FORBIDDEN = {
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
-    # the tables of contents and the door
-    if path not in (PACKAGE / "__init__.py", PACKAGE / "lab" / "__init__.py", PACKAGE / "lab" / "__main__.py")
+    # the tables of contents and the command, which lead into the lab
+    if path not in (PACKAGE / "__init__.py", PACKAGE / "__main__.py", PACKAGE / "lab" / "__init__.py")
 }
 
 

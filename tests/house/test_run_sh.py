@@ -245,7 +245,7 @@ def test_without_a_new_enough_python_there_is_one_clear_error(checkout):
     ],
 )
 def test_the_real_command_answers_through_run_sh(built, words, status, said):
-    (built.venv / "bin" / "aoqlab").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m aoqlab.lab "$@"\n')
+    (built.venv / "bin" / "aoqlab").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m aoqlab "$@"\n')
     done = built.run(*words)
     assert done.returncode == status
     assert said in done.stdout + done.stderr

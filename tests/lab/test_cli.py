@@ -138,7 +138,7 @@ def test_help_loads_nothing_heavy():
 
 
 def test_python_dash_m_runs_the_same_command():
-    command = [sys.executable, "-m", "aoqlab.lab", "--version"]
+    command = [sys.executable, "-m", "aoqlab", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"aoqlab {aoqlab.__version__}"
 

@@ -260,7 +260,7 @@ def test_help_needs_no_more_than_ascii(project, monkeypatch):
 def test_help_ends_quietly_when_its_reader_has_seen_enough(project):
     read, write = os.pipe()
     os.close(read)  # as `| head` does
-    command = [sys.executable, "-m", "aoqlab.lab", "train", "--help"]
+    command = [sys.executable, "-m", "aoqlab", "train", "--help"]
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,3 +1,3 @@
-"""The commands: ``aoqlab`` and ``python -m aoqlab.lab``, which ``bash run.sh`` calls."""
+"""The commands: ``aoqlab`` and ``python -m aoqlab``, which ``bash run.sh`` calls."""
 
 from .commands import main as main

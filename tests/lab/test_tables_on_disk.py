@@ -1,10 +1,11 @@
-"""The tracker's tables on disk: pyarrow writes them, which the small package does without."""
+"""Tables of the small package on disk: pyarrow writes them, which it does without itself."""
 
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
-from aoqlab import OscillationTracker
+from aoqlab import AOQ, LTQ, OscillationTracker, quantize, quantized_layers
 
 
 @pytest.mark.parametrize("updates", [0, 9])
@@ -18,3 +19,10 @@ def test_the_history_comes_back_from_disk(tmp_path, updates):
     assert (history.name, levels.name) == ("history.parquet", "levels.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(history), tracker.history_frame())
     pd.testing.assert_frame_equal(pd.read_parquet(levels), tracker.level_frame())
+
+
+def test_the_table_of_layers_comes_back_from_disk(tmp_path):
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    table = quantized_layers(quantize(network, weights=AOQ(2), activations=LTQ(2), sample=torch.randn(16, 4)))
+    table.to_parquet(tmp_path / "layers.parquet")
+    assert pd.read_parquet(tmp_path / "layers.parquet").equals(table)
