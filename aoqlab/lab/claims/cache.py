@@ -36,9 +36,14 @@ def read(folder: Path, key: str) -> Kept | None:
 
 def write(folder: Path, key: str, kept: Kept) -> Kept:
     """Store a run and return it with its origin; raise ``NotWrittenError`` where that fails."""
-    origin = {"made": datetime.now(UTC).isoformat(timespec="seconds"), **_here()}
-    Store(folder).write(key, kept.history.to_parquet(index=False), {"scalars": kept.scalars, "origin": origin})
-    return replace(kept, origin=origin)
+    made = origin()
+    Store(folder).write(key, kept.history.to_parquet(index=False), {"scalars": kept.scalars, "origin": made})
+    return replace(kept, origin=made)
+
+
+def origin() -> dict[str, str]:
+    """Return when, where and by which code something is made now, as in :class:`Kept`."""
+    return {"made": datetime.now(UTC).isoformat(timespec="seconds"), **_here()}
 
 
 @functools.cache

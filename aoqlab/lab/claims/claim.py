@@ -11,7 +11,7 @@ import pandas as pd
 
 from ..findings import tuned
 
-Kind = Literal["toy", "network"]
+Kind = Literal["landscape", "toy", "network"]
 
 
 TUNED_OVER = ("lr", "shrink_min", "step_init")

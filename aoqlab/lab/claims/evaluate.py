@@ -23,7 +23,10 @@ def evaluate(
     whose runs were not made are left out.
     """
     verdicts, statistics, differences = [], [], []
+    made = list(runs[["variant", "groups"]].drop_duplicates().itertuples(index=False, name=None))
     for claim in claims:
+        if not any(claim.asks_for(variant, groups.split("|")) for variant, groups in made):
+            continue
         decided, beside = _on(claim.parts, experiment), _on(claim.also, experiment)
         results = []
         for part in decided:
@@ -80,8 +83,8 @@ def evaluate(
 
 
 def settle_all(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """With ``p_holm``, ``verdict``, ``reason`` and ``family_size``: all claims on the toy data of one budget are one
-    family, and all on its networks another.
+    """With ``p_holm``, ``verdict``, ``reason`` and ``family_size``: all claims on one kind of data at one budget
+    are a family.
     """
     at = verdicts["budget"] + " " + verdicts["kind"]
     alone = verdicts.assign(verdict=verdicts["verdict_alone"], reason=verdicts["reason_alone"], family=at)
@@ -104,7 +107,7 @@ def label(selector: Selector) -> str:
 
 def unit_of(part: Part, experiment: Experiment) -> str:
     """The unit, with that of the error on these data put in."""
-    errors = {"toy": "mean squared error", "network": "points"}
+    errors = {"landscape": "f", "toy": "mean squared error", "network": "points"}
     return errors[experiment.kind] if part.unit == ERROR else part.unit
 
 

@@ -9,31 +9,32 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ...schedule import ThreeStage
+from ..toy import surface
 from ..toy.problem import FULL, REDUCED, RegressionProblem, RunConfig
+from ..toy.surface import PUBLISHED_LR
+from ..toy.wells import LandscapeProblem
 from ..training import TrainConfig
+from .claim import Kind
 from .images import TEST_PER_CLASS, TRAIN_PER_CLASS
+from .landscape_runs import VARIANTS as LANDSCAPE_VARIANTS
 
-BUDGETS = ("quick", "cpu", "full")
-LEAST = {"toy": 10, "network": 5}
-"""Seeds below which no verdict is given."""
+BUDGETS = ("first", "quick", "cpu", "full")
+"""By size; "first" is what ``bash run.sh`` measures, on too few seeds for any verdict on the toy and the network."""
+LEAST: dict[Kind, int] = {"landscape": 100, "toy": 10, "network": 5}
+"""Seeds below which no verdict is given; on the landscape, starts."""
 
-PUBLISHED_LR = 1e-3
 SHRINK_MINS = (1.0, 0.7, 0.5, 0.3, 0.2, 0.1)
-"""How far the intervals shrink; 0.3 is published and is the variant "aoq", 1 is AOQ without its first stage."""
-BEYOND = 0.05
-"""On the toy problem AOQ is tuned as far as this; whether a moderate amount is best is asked of ``SHRINK_MINS``."""
+"""How far the intervals shrink; 0.3 is published and is the variant "aoq", 1 is AOQ without its first stage.
+
+On the toy problem AOQ is tuned over more of them; whether a moderate amount is best is asked of these."""
 NO_SHRINK = "aoq shrink_min=1"
 PERTURBATIONS = (0.002, 0.004, 0.008, 0.016, 0.032)
 """Noise on the weights of the control, in threshold intervals per step: a range around AOQ's own crossing rate."""
 STANDSTILL = 1e-12
 """A learning rate at which no weight moves: what the sweeping thresholds alone explore."""
-
-TOY_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 5e-2, 0.1, 0.2)
-TOY_STEPS = (0.1, 0.2, 0.3, 0.5, 1.0, None, 2.0)
-"""LSQ's initial steps; ``None`` is its own rule. As many as AOQ has interval sizes, so both are tuned equally."""
 
 SHORT_LR = 1e-2
 """Middle rate of networks that train for a few hundred steps, in which the published one hardly moves them."""
@@ -49,6 +50,9 @@ RATES = (0.3, 1.0, 3.0)
 """Learning rates of networks, as multiples of the middle one."""
 WIDE_RATES = (0.1, *RATES, 10.0)
 """And of the small network, for which there is time: of ``RATES`` some methods did best at the ends."""
+FIRST_METHODS = ("lsq", "aoq")
+FIRST_WITHOUT = ("noise *", "aoq * throughout", "aoq held levels", "aoq shrink_min=0.*", "aoq coupled")
+"""What ``bash run.sh`` trains of the small network, and what it leaves out."""
 METHODS = ("lsq", "lsq+dampen", "lsq+freeze", "lsq+oscillate", "n2uq", "statsq", "aoq")
 """All that are compared in accuracy, each at every rate of its experiment."""
 
@@ -58,7 +62,8 @@ class Variant:
     """One setting that is run on every seed."""
 
     name: str
-    config: RunConfig | TrainConfig
+    config: RunConfig | TrainConfig | None = None
+    """``None`` on the landscape, whose runs are made all at once."""
     groups: frozenset[str] = frozenset()
     """What it is one of: "aoq grid", "lsq grid", "others grid" (tuned over), "shrink" (over shrink_min), "noise"."""
 
@@ -69,12 +74,12 @@ class Experiment:
 
     data: str
     """Name in tables."""
-    kind: Literal["toy", "network"]
+    kind: Kind
     title: str
     """What the data are and how much was trained, for a reader."""
     seeds: int
     variants: tuple[Variant, ...]
-    problem: RegressionProblem | None = None
+    problem: RegressionProblem | LandscapeProblem | None = None
 
     def __post_init__(self) -> None:
         names = [v.name for v in self.variants]
@@ -85,41 +90,41 @@ class Experiment:
 def experiments(budget: str, images: str | Path | None = None) -> list[Experiment]:
     """What a budget runs. ``images``: a folder of images (or cifar10, cifar100) for the larger two budgets.
 
-    Raises ``ValueError`` for an unknown budget, and for images at the smallest.
+    Raises ``ValueError`` for an unknown budget, and for images at the smaller two.
     """
-    if budget == "quick":
+    if budget not in BUDGETS:
+        raise ValueError(f"unknown budget {budget!r}; there are {', '.join(BUDGETS)}")
+    if budget in ("first", "quick"):
         if images is not None:
-            raise ValueError("budget quick has no time for images; take --budget cpu or full")
-        return [_toy("toy-reduced", REDUCED, 10), _digits_cnn()]
+            raise ValueError(f"budget {budget} has no time for images; take --budget cpu or full")
+        seeds, network = (4, _digits_cnn(3, FIRST_METHODS, (1.0,))) if budget == "first" else (10, _digits_cnn())
+        return [_landscape(), _toy("toy-reduced", REDUCED, seeds), network]
     if budget == "cpu":
         found = [_toy("toy-full", FULL, 10), _digits_resnet()]
         return found + ([_reduced_images(str(images))] if images is not None else [])
-    if budget == "full":
-        return [_toy("toy-full", FULL, 10), *(_full(arch, str(images or "cifar10")) for arch in FULL_NETWORKS)]
-    raise ValueError(f"unknown budget {budget!r}; there are {', '.join(BUDGETS)}")
+    return [_toy("toy-full", FULL, 10), *(_full(arch, str(images or "cifar10")) for arch in FULL_NETWORKS)]
+
+
+def _landscape() -> Experiment:
+    title = "two quantized weights on a landscape of two basins (the paper's Figure 1), 400 steps"
+    variants = tuple(Variant(name) for name in LANDSCAPE_VARIANTS)
+    return Experiment("landscape", "landscape", title, 200, variants, LandscapeProblem())
 
 
 def _toy(data: str, problem: RegressionProblem, seeds: int) -> Experiment:
     found: dict[str, Variant] = {}
-
-    def add(name: str, config: RunConfig, *groups: str) -> None:
-        old = found.get(name)
-        found[name] = Variant(name, config, frozenset(groups) | (old.groups if old else frozenset()))
-
-    for lr in TOY_RATES:
-        for m in (*SHRINK_MINS, BEYOND):
-            add(_name("aoq", lr, shrink_min=m), RunConfig("aoq", lr, schedule=ThreeStage(shrink_min=m)), "aoq grid")
-        for s in TOY_STEPS:
-            add(_name("lsq", lr, step=s), RunConfig("lsq", lr, step_init=s), "lsq grid", "others grid")
-    for m in SHRINK_MINS:
-        add(_name("aoq", PUBLISHED_LR, shrink_min=m), found[_name("aoq", PUBLISHED_LR, shrink_min=m)].config, "shrink")  # type: ignore[arg-type]
-    for s in TOY_STEPS:
-        add(_name("lsq", PUBLISHED_LR, step=s), found[_name("lsq", PUBLISHED_LR, step=s)].config, "lsq equal")  # type: ignore[arg-type]
-    for name, schedule in _stage_variants().items():
-        add(name, RunConfig("aoq", PUBLISHED_LR, schedule=schedule), *(["noise"] if name.startswith("noise") else []))
-    add(NO_SHRINK, found[NO_SHRINK].config, "noise")  # type: ignore[arg-type]
-    add("aoq coupled", RunConfig("aoq", PUBLISHED_LR, coupled=True))
-    add("aoq frozen weights", RunConfig("aoq", STANDSTILL))
+    for name, config in surface.settings().items():
+        groups = ["aoq grid"] if config.method == "aoq" else ["lsq grid", "others grid"]
+        if config.lr == PUBLISHED_LR and config.method == "lsq":
+            groups.append("lsq equal")
+        elif config.lr == PUBLISHED_LR and config.schedule.shrink_min in SHRINK_MINS:
+            groups += ["shrink", "noise"] if name == NO_SHRINK else ["shrink"]
+        found[name] = Variant(name, config, frozenset(groups))
+    changed = {name: RunConfig("aoq", PUBLISHED_LR, schedule=own) for name, own in _stage_variants().items()}
+    changed["aoq coupled"] = RunConfig("aoq", PUBLISHED_LR, coupled=True)
+    changed["aoq frozen weights"] = RunConfig("aoq", STANDSTILL)
+    for name, config in changed.items():
+        found[name] = Variant(name, config, frozenset(["noise"] if name.startswith("noise") else []))
     title = (
         f"toy regression: {problem.n_weights:,} weights, {problem.n_samples:,} samples, {problem.steps:,} steps of "
         f"batch {problem.batch_size}, {problem.bits} bits"
@@ -137,13 +142,6 @@ def _stage_variants() -> dict[str, ThreeStage]:
     }
     noise = {f"noise {r:g}": ThreeStage(shrink_min=1.0, perturbation=r) for r in PERTURBATIONS}
     return changed | noise
-
-
-def _name(method: str, lr: float, **settings: float | None) -> str:
-    """``aoq`` and ``lsq`` alone are the published settings (on networks but for the rate); a name says what differs."""
-    usual = {"shrink_min": 0.3, "step": None}
-    words = [f"{k}={v:g}" if v is not None else f"{k}=rule" for k, v in settings.items() if v != usual[k]]
-    return " ".join([method, *words, *([f"lr={lr:g}"] if lr != PUBLISHED_LR else [])])
 
 
 def _network(
@@ -170,12 +168,13 @@ def _network(
         for factor in rates:
             lr = base.lr * factor
             groups = ["aoq grid"] if method == "aoq" else ["others grid", f"{method} grid"]
+            groups = groups if len(rates) > 1 else []  # nothing is tuned over one rate
             if lr == base.lr and method in ("aoq", "lsq"):
                 groups.append("shrink" if method == "aoq" else "lsq equal")
             name = method if lr == base.lr else f"{method} lr={lr:.3g}"
             add(name, replace(base, method=method, lr=lr), *groups)
     for m in SHRINK_MINS:
-        name = _name("aoq", PUBLISHED_LR, shrink_min=m)
+        name = surface.aoq_name(PUBLISHED_LR, m)
         if name not in found:
             groups = ["shrink", "noise"] if name == NO_SHRINK else ["shrink"]
             add(name, replace(base, method="aoq", method_options={"shrink_min": m}), *groups)
@@ -195,7 +194,9 @@ def _network(
     return Experiment(data, "network", title, seeds, kept)
 
 
-def _digits_cnn() -> Experiment:
+def _digits_cnn(
+    seeds: int = 8, methods: tuple[str, ...] = METHODS, rates: tuple[float, ...] = WIDE_RATES
+) -> Experiment:
     base = TrainConfig(
         arch="digits_cnn", data="digits", epochs=20, batch_size=128, lr=SHORT_LR, start_epochs=20, eval_every=20
     )
@@ -203,7 +204,8 @@ def _digits_cnn() -> Experiment:
         "three-layer convolutional network on scikit-learn's digits (8x8, 1,347 training images), 2-bit weights and "
         "activations, 20 epochs of batch 128 (200 steps)"
     )
-    return _network("digits-cnn", title, 8, base, rates=WIDE_RATES)
+    without = FIRST_WITHOUT if methods == FIRST_METHODS else ()
+    return _network("digits-cnn", title, seeds, base, methods=methods, rates=rates, without=without)
 
 
 def _digits_resnet() -> Experiment:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +18,13 @@ from .. import datasets
 from ..datasets import Dataset
 from ..training import Result, TrainConfig
 from ..training.sweep import Outcome, as_trained, outcomes
-from . import cache, measure
+from . import measure
 from .cache import VERSION, Kept
+from .cells import Cell, Tables, collect
 
 TRACKED = ("changed_share", "hamming_share", "levels_visited", "explored_volume")
 SETTINGS = ("arch", "method", "epochs", "batch_size", "lr")
 DIVERGED = Kept({"error": np.inf}, pd.DataFrame())
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One cell of the experiment: a variant on a seed, and where its run is kept."""
-
-    variant: str
-    config: TrainConfig
-    key: str
 
 
 def run(
@@ -45,7 +35,7 @@ def run(
     jobs: int = -1,
     device: str = "cpu",
     progress: Callable[[int], object] | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> Tables:
     """Every variant (name -> settings) on every seed: a row per run, and a row per run and epoch.
 
     What ``folder`` holds is read, the rest is trained, ``jobs`` at a time (-1: one per core) with one thread each, and
@@ -60,40 +50,18 @@ def run(
     """
     if device == "auto":
         device = "cuda" if jobs == 1 and torch.cuda.is_available() else "cpu"
-    plan = _plan(configs, seeds, device)
-    report = progress or (lambda runs: None)
-    cells = Counter(p.key for p in plan)
-    found = {key: kept for key in cells if (kept := cache.read(folder, key)) is not None}
-    wanted = {p.key: p.config for p in plan if p.key not in found}
 
-    def advance(key: str) -> None:
-        for _ in range(cells[key]):
-            report(1)
+    def make(wanted: Mapping[str, TrainConfig]) -> Iterator[tuple[str, Kept]]:
+        keys, todo = list(wanted), list(wanted.values())
+        for place, outcome in outcomes(todo, jobs=jobs, measure=begin_and_end, starts=folder, diverged=True):
+            yield keys[place], DIVERGED if outcome.diverged else _measured(outcome)
 
-    for key in found:
-        advance(key)
-    keys, todo = list(wanted), list(wanted.values())
-    for place, outcome in outcomes(todo, jobs=jobs, measure=begin_and_end, starts=folder, diverged=True):
-        found[keys[place]] = cache.write(folder, keys[place], DIVERGED if outcome.diverged else _measured(outcome))
-        advance(keys[place])
-    rows, histories = [], []
-    for p in plan:
-        cell = {"variant": p.variant, "seed": p.config.seed}
-        settings = {name: getattr(p.config, name) for name in SETTINGS}
-        rows.append({**cell, **settings, **found[p.key].scalars, **found[p.key].origin})
-        if len(found[p.key].history):
-            histories.append(found[p.key].history.assign(**cell))
-    return pd.DataFrame(rows), pd.concat(histories, ignore_index=True) if histories else pd.DataFrame()
+    return collect(_cells(configs, seeds, device), folder, make, progress)
 
 
-def missing(configs: Mapping[str, TrainConfig], seeds: Sequence[int], folder: Path) -> int:
-    """How many runs :func:`run` would train, full-precision starts not counted."""
-    return sum(cache.read(folder, key) is None for key in {p.key for p in _plan(configs, seeds, "cpu")})
-
-
-def _plan(configs: Mapping[str, TrainConfig], seeds: Sequence[int], device: str) -> list[Planned]:
+def _cells(configs: Mapping[str, TrainConfig], seeds: Sequence[int], device: str) -> list[Cell]:
     loaded: dict[tuple[Any, ...], Dataset] = {}
-    plan = []
+    cells = []
     for variant, config in configs.items():
         if config.track_every != 1:
             raise ValueError(f"{variant}: every crossing counts, so track_every must be 1, got {config.track_every}")
@@ -109,8 +77,9 @@ def _plan(configs: Mapping[str, TrainConfig], seeds: Sequence[int], device: str)
         full = dataclasses.replace(full, record_every=data.train.steps(full.batch_size), eval_every=full.epochs)
         for seed in seeds:
             seeded = dataclasses.replace(full, seed=seed)
-            plan.append(Planned(variant, seeded, _key(seeded, data)))
-    return plan
+            settings = {name: getattr(seeded, name) for name in SETTINGS}
+            cells.append(Cell(variant, seed, _key(seeded, data), seeded, settings))
+    return cells
 
 
 def _key(config: TrainConfig, data: Dataset) -> str:

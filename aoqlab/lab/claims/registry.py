@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from . import accuracy, decoupling, exploration, stages
+from . import accuracy, decoupling, exploration, landscape, stages
 from .claim import Claim
 
 FAMILIES = {
+    "landscape": landscape.CLAIMS,
     "exploration": exploration.CLAIMS,
     "stages": stages.CLAIMS,
     "decoupling": decoupling.CLAIMS,

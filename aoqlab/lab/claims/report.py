@@ -27,7 +27,7 @@ def protocol(claim: Claim) -> str:
     """What decides a claim, as Markdown: from the claim alone, so nothing in it depends on a result."""
     lines = [f"**`{claim.id}`** (the paper's finding {claim.finding}). {claim.sentence}", ""]
     for part in claim.parts:
-        where = {"toy": " (toy problems)", "network": " (networks)", None: ""}[part.on]
+        where = {"landscape": "", "toy": " (toy problems)", "network": " (networks)", None: ""}[part.on]
         side = "above" if part.direction > 0 else "below"
         lines.append(f"- Decides{where}: *{part.statistic}* lies {side} {part.mark:g} {part.unit}.")
     for budget in BUDGETS:

@@ -13,11 +13,14 @@ import pandas as pd
 from ..shared import paths
 from ..shared.files import write_all_atomic
 from ..shared.provenance import provenance
+from . import stored_surface
+from .cells import Tables
 from .claim import Claim
 from .evaluate import evaluate, settle_all
 from .experiments import BUDGETS, Experiment
 from .registry import CLAIMS, FAMILIES
 
+FIRST = "first"
 TABLES = ("claims", "statistics", "differences", "runs", "history")
 FILES = {"claims": "claims.parquet", **{name: f"claims-{name}.parquet" for name in TABLES[1:]}}
 INFO = "claims.json"
@@ -51,8 +54,7 @@ class Made:
     """The runs of one experiment."""
 
     experiment: Experiment
-    runs: pd.DataFrame
-    history: pd.DataFrame
+    tables: Tables
     seconds: float
     """Taken by this call, on all cores: runs that were there already took none."""
     device: str
@@ -70,17 +72,23 @@ def load(folder: str | Path | None = None) -> Results:
 
 
 def keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
-    """Judge, put in place of what was stored for the same budget, data and claims, and write all files or none."""
+    """Judge, put in place of what was stored for the same budget, data and claims, and write all files or none.
+
+    What budget "first" measures is no result: it is kept in a folder of its own.
+    """
     here = provenance()
+    folder = paths.results_dir() / FIRST if budget == FIRST else paths.results_dir()
+    files: dict[Path, Any] = {}
     try:
-        old = load()
+        old = load(folder)
     except FileNotFoundError:
         old = None
     fresh: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     info = dict(old.info) if old is not None else {}
     for own in made:
-        experiment = own.experiment
-        found = (*_judged(own, claims, here), own.runs, own.history)
+        experiment, runs = own.experiment, own.tables.runs
+        found = (*_judged(own, claims, here), runs, _shown(own.tables.history))
+        files |= stored_surface.files(folder, experiment, own.tables)
         for name, table in zip(TABLES, found, strict=True):
             if len(table):
                 fresh[name].append(table.assign(data=experiment.data, budget=budget))
@@ -89,36 +97,39 @@ def keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
             "seeds": experiment.seeds,
             "variants": len(experiment.variants),
             "seconds": round(own.seconds, 1),
-            "seconds_of_all_runs": round(float(own.runs["seconds"].sum()), 1),
+            "seconds_of_all_runs": round(float(runs["seconds"].sum()), 1),
             "device": own.device,
-            "made": {name: sorted(own.runs[name].dropna().unique()) for name in ("commit", "processor", "torch")},
+            "made": {name: sorted(runs[name].dropna().unique()) for name in ("commit", "processor", "torch")},
             "judged": here,
         }
     tables = {name: _joined(getattr(old, name, None), fresh[name], [c.id for c in claims]) for name in TABLES}
     alone = tables["claims"].drop(columns=["verdict", "reason", "p_holm", "family_size"], errors="ignore")
     tables["claims"] = settle_all(alone)
-    folder = paths.results_dir()
-    files: dict[Path, Any] = {folder / FILES[name]: _writer(table) for name, table in tables.items()}
+    files |= {folder / FILES[name]: _writer(table) for name, table in tables.items()}
     files[folder / INFO] = (json.dumps(info, indent=1) + "\n").encode()
     write_all_atomic(files)
-    return load()
+    return load(folder)
+
+
+def _shown(history: pd.DataFrame) -> pd.DataFrame:
+    return history[history["variant"].isin(SHOWN)] if len(history) else history
 
 
 def _judged(made: Made, claims: list[Claim], here: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     experiment = made.experiment
-    verdicts, statistics, differences = evaluate(experiment, made.runs, claims)
+    verdicts, statistics, differences = evaluate(experiment, made.tables.runs, claims)
     if len(verdicts):
         families = {claim.id: family for family, found in FAMILIES.items() for claim in found}
         verdicts = verdicts.assign(
             kind=experiment.kind,
             title=experiment.title,
             family=verdicts["claim"].map(families),
-            date=str(made.runs["made"].dropna().max())[:10],
-            processor=_all(made.runs["processor"]),
+            date=str(made.tables.runs["made"].dropna().max())[:10],
+            processor=_all(made.tables.runs["processor"]),
             cores=here["cores"],
             device=made.device,
-            torch=_all(made.runs["torch"]),
-            commit=_all(made.runs["commit"]),
+            torch=_all(made.tables.runs["torch"]),
+            commit=_all(made.tables.runs["commit"]),
         )
     return verdicts, statistics, differences
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,16 @@ from tqdm.auto import tqdm
 
 from ..datasets.load import data_root
 from ..shared import paths
-from . import network_runs, toy_runs
+from ..toy import surface
+from ..toy.problem import RegressionProblem
+from ..toy.wells import LandscapeProblem
+from . import landscape_runs, network_runs, toy_runs
+from .cells import Tables
 from .claim import Claim
 from .experiments import BUDGETS, Experiment, experiments
 from .images import reduced
 from .registry import CLAIMS
-from .results import SHOWN, Made, Results, keep
+from .results import Made, Results, keep
 
 CIFAR10 = "cifar-10-batches-py"
 """Where torchvision keeps CIFAR-10."""
@@ -52,9 +56,9 @@ def reproduce(
         started = time.perf_counter()
         title = f"{number}/{len(found)} {experiment.data}"
         gpu = budget == "full" and experiment.kind == "network" and torch.cuda.is_available()
-        runs, history = _run(experiment, folder / "runs", jobs, title, quiet, gpu)
+        tables = _run(experiment, folder / "runs", jobs, title, quiet, gpu)
         device = torch.cuda.get_device_name() if gpu else "CPU"
-        made.append(Made(experiment, runs, history, time.perf_counter() - started, device))
+        made.append(Made(experiment, tables, time.perf_counter() - started, device))
     return keep(budget, chosen, made)
 
 
@@ -88,34 +92,39 @@ def _narrowed(experiment: Experiment, claims: Iterable[Claim], seeds: int | None
     return replace(experiment, variants=variants, seeds=seeds or experiment.seeds)
 
 
-def _run(
-    experiment: Experiment, folder: Path, jobs: int | None, title: str, quiet: bool, gpu: bool
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _run(experiment: Experiment, folder: Path, jobs: int | None, title: str, quiet: bool, gpu: bool) -> Tables:
     configs: dict[str, Any] = {v.name: v.config for v in experiment.variants}
     seeds = range(experiment.seeds)
-    if experiment.problem is not None:
-        total, unit = len(configs) * len(seeds) * experiment.problem.steps, "step"
-    else:
-        total, unit = len(configs) * len(seeds), "run"
-    bar = tqdm(total=total, desc=title, unit=unit, unit_scale=unit == "step", disable=quiet)
-    with bar as shown:
-        progress: Callable[[int], object] = shown.update
-        if experiment.problem is not None:
-            runs, history = toy_runs.run(experiment.problem, configs, seeds, folder=folder, progress=progress)
+    with tqdm(total=len(configs) * len(seeds), desc=title, unit="run", disable=quiet) as bar:
+        if isinstance(experiment.problem, LandscapeProblem):
+            tables = landscape_runs.run(experiment.problem, len(seeds))
+            bar.update(len(tables.runs))
+        elif isinstance(experiment.problem, RegressionProblem):
+            tables = toy_runs.run(
+                *(experiment.problem, configs, seeds),
+                folder=folder,
+                jobs=_jobs(jobs, gpu),
+                sampled=surface.settings(),
+                progress=bar.update,
+            )
             lossless = [
                 {"variant": "lossless", "seed": s, "overlap": toy_runs.lossless_overlap(experiment.problem, s)}
                 for s in seeds
             ]
-            runs = pd.concat([runs, pd.DataFrame(lossless)], ignore_index=True)
+            tables = tables._replace(runs=pd.concat([tables.runs, pd.DataFrame(lossless)], ignore_index=True))
         else:
-            runs, history = network_runs.run(
-                configs,
-                seeds,
+            tables = network_runs.run(
+                *(configs, seeds),
                 folder=folder,
-                jobs=jobs or (1 if gpu else -1),
+                jobs=_jobs(jobs, gpu),
                 device="cuda" if gpu else "cpu",
-                progress=progress,
+                progress=bar.update,
             )
     groups = {v.name: "|".join(sorted(v.groups)) for v in experiment.variants}
-    runs = runs.assign(data=experiment.data, groups=runs["variant"].map(groups).fillna(""))
-    return runs, history[history["variant"].isin(SHOWN)].assign(data=experiment.data)
+    runs = tables.runs.assign(groups=tables.runs["variant"].map(groups).fillna(""))
+    return tables._replace(runs=runs)
+
+
+def _jobs(jobs: int | None, gpu: bool) -> int:
+    """Return how many runs are made at a time: as asked, otherwise one on a GPU and one per core on CPUs."""
+    return jobs or (1 if gpu else -1)

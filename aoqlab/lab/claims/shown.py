@@ -16,12 +16,16 @@ from .exploration import per_crossing
 from .registry import CLAIMS
 from .results import Results
 
+KINDS = ("landscape", "toy", "network")
+
 
 def one_each(claims: pd.DataFrame) -> pd.DataFrame:
     """One row per claim and data set, that of the largest budget; claims in their order, toy problems first."""
     order = {claim: place for place, claim in enumerate(CLAIMS)}
     size = {budget: place for place, budget in enumerate(BUDGETS)}
-    table = claims.assign(at=claims["claim"].map(order), size=claims["budget"].map(size), toy=claims["kind"] != "toy")
+    table = claims.assign(
+        at=claims["claim"].map(order), size=claims["budget"].map(size), toy=claims["kind"].map(KINDS.index)
+    )
     table = table.sort_values(["at", "toy", "size", "data"], kind="stable")
     return table.drop_duplicates(["claim", "data"], keep="last").drop(columns=["at", "size", "toy"])
 
@@ -30,7 +34,7 @@ def data_sets(results: Results) -> list[str]:
     """All data sets with results, toy problems first, then by budget."""
     shown = one_each(results.claims)
     order = shown.assign(
-        toy=shown["kind"] != "toy", size=shown["budget"].map({budget: n for n, budget in enumerate(BUDGETS)})
+        toy=shown["kind"].map(KINDS.index), size=shown["budget"].map({budget: n for n, budget in enumerate(BUDGETS)})
     )
     return list(order.sort_values(["toy", "size", "data"], kind="stable")["data"].unique())
 
@@ -53,7 +57,7 @@ def evidence(results: Results, claim: str) -> Figure:
 
 def error_labels(results: Results) -> dict[str, str]:
     """Data set -> label of an axis that shows its column ``error``."""
-    labels = {"toy": "mean squared error", "network": "test error (points)"}
+    labels = {"landscape": "f at the end", "toy": "mean squared error", "network": "test error (points)"}
     return {row.data: labels[row.kind] for row in results.claims.drop_duplicates("data").itertuples()}
 
 

@@ -5,19 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..toy.regression import EnsembleResult, RegressionProblem, RunConfig, make_data, run_ensemble
+from ..shared.processes import side_by_side
+from ..toy.regression import EnsembleResult, RegressionProblem, RunConfig, make_data, one_thread, run_ensemble
+from ..toy.samples import FOLLOWED, packed, sample_of
 from . import cache, measure
-from .cache import VERSION, Kept
+from .cache import Kept
+from .cells import Cell, Tables, collect
 
+VERSION = 4
+"""Part of every key: a change to what is measured makes all runs again."""
 RECORDS = 40
+SAMPLED = 2
+"""Single weights are kept at every second record."""
+TOGETHER = 64
+"""Runs that one process trains side by side: they share the reading of the data."""
 TRACKED = ("changed_share", "hamming_share", "levels_visited", "explored_volume", "true_codes")
 
 
@@ -27,52 +36,51 @@ def run(
     seeds: Sequence[int],
     *,
     folder: Path,
+    jobs: int = 1,
+    sampled: Collection[str] = (),
     progress: Callable[[int], object] | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every variant (name -> settings) on every seed: a row per run, and a row per run and record.
+) -> Tables:
+    """Train every variant (name -> settings) on every seed: a row per run, and a row per run and record.
 
-    What ``folder`` holds is read; the rest is trained, seed by seed, and kept once its seed is done. Variants of the
-    same settings share a run. With the compiled kernel no number of a run but its ``seconds`` depends on what else is
-    trained. ``progress`` is called with training steps done, ``problem.steps`` for each run of the result, kept ones at
-    once. Errors are mean squared errors on all samples; rates are per weight and 1000 steps.
+    What ``folder`` holds is read; the rest is trained, 64 runs of a seed at a time, and kept once these are done;
+    ``jobs`` processes do so side by side (-1: one per core), with one thread each. Variants of the same settings share
+    a run. ``sampled``: variants of which single weights are kept on the first seed. With the compiled kernel no number
+    of a run but its ``seconds`` depends on what else is trained. ``progress`` is called with the number of runs done,
+    kept ones at once. Errors are mean squared errors on all samples; rates are per weight and 1000 steps.
     """
-    plan = {seed: {name: _key(problem, config, seed) for name, config in configs.items()} for seed in seeds}
-    cells = Counter(key for keys in plan.values() for key in keys.values())
-    found = {key: kept for key in cells if (kept := cache.read(folder, key)) is not None}
-    report = progress or (lambda steps: None)
-    if found:
-        report(problem.steps * sum(cells[key] for key in found))
-    for seed, keys in plan.items():
-        wanted = {key: configs[name] for name, key in keys.items() if key not in found}
-        if wanted:
-            started = time.perf_counter()
-            result = run_ensemble(
-                list(wanted.values()),
-                [seed],
-                problem,
-                records=RECORDS,
-                intervals=True,
-                separate_losses=True,
-                progress=report,
+    cells = _cells(problem, configs, seeds, sampled)
+    samples = {cell.key: cell for cell in cells if cell.config[2]}
+
+    def make(wanted: Mapping[str, Any]) -> Iterator[tuple[str, Kept]]:
+        of_seed: dict[int, list[str]] = {}
+        for key, (_, seed, _) in wanted.items():
+            of_seed.setdefault(seed, []).append(key)
+        todo = [
+            (
+                tuple(group),
+                _trained,
+                (problem, [wanted[key][0] for key in group], seed, [key in samples for key in group]),
             )
-            seconds = (time.perf_counter() - started) / len(wanted)
-            for number, key in enumerate(wanted):
-                found[key] = cache.write(folder, key, _measured(problem, result, number, seconds))
-            if shared := sum(cells[key] - 1 for key in wanted):
-                report(problem.steps * shared)
-    rows, histories = [], []
-    for seed, keys in plan.items():
-        for name, key in keys.items():
-            kept = found[key]
-            rows.append({"variant": name, "seed": seed, **configs[name].describe(), **kept.scalars, **kept.origin})
-            histories.append(found[key].history.assign(variant=name, seed=seed))
-    return pd.DataFrame(rows), pd.concat(histories, ignore_index=True) if histories else pd.DataFrame()
+            for seed, keys in of_seed.items()
+            for group in (keys[at : at + TOGETHER] for at in range(0, len(keys), TOGETHER))
+        ]
+        for group, found in side_by_side(jobs, todo):
+            for key, (kept, sample) in zip(group, found, strict=True):
+                if sample is not None:
+                    cache.write(folder, _sample(key), Kept({}, sample))
+                yield key, kept
 
+    def complete(key: str) -> bool:
+        return key not in samples or cache.read(folder, _sample(key)) is not None
 
-def missing(problem: RegressionProblem, configs: Mapping[str, RunConfig], seeds: Sequence[int], folder: Path) -> int:
-    """How many training steps :func:`run` would take."""
-    keys = {_key(problem, config, seed) for config in configs.values() for seed in seeds}
-    return problem.steps * sum(cache.read(folder, key) is None for key in keys)
+    tables = collect(cells, folder, make, progress, complete)
+    rows = []
+    for key, cell in samples.items():
+        if (kept := cache.read(folder, _sample(key))) is not None:
+            start = float(tables.runs.loc[tables.runs["variant"] == cell.variant, "step_start"].iloc[0])
+            about = {"variant": cell.variant, "seed": cell.seed, **cell.settings, "step_start": start}
+            rows.append(kept.history.assign(**about))
+    return tables._replace(samples=pd.concat(rows, ignore_index=True) if rows else pd.DataFrame())
 
 
 def lossless_overlap(problem: RegressionProblem, seed: int) -> float:
@@ -81,9 +89,50 @@ def lossless_overlap(problem: RegressionProblem, seed: int) -> float:
     return measure.overlap(data.start.numpy(), data.true_weights.numpy())
 
 
-def _key(problem: RegressionProblem, config: RunConfig, seed: int) -> str:
+def _cells(
+    problem: RegressionProblem, configs: Mapping[str, RunConfig], seeds: Sequence[int], sampled: Collection[str] = ()
+) -> list[Cell]:
+    return [
+        Cell(name, seed, _key(problem, config, seed, looked_at), (config, seed, looked_at), config.describe())
+        for seed in seeds
+        for name, config in configs.items()
+        for looked_at in [name in sampled and seed == seeds[0]]
+    ]
+
+
+def _key(problem: RegressionProblem, config: RunConfig, seed: int, looked_at: bool) -> str:
     settings = {"version": VERSION, "problem": asdict(problem), "config": asdict(config), "seed": int(seed)}
-    return "toy-" + hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    found = hashlib.sha256(json.dumps(settings | {"sampled": looked_at}, sort_keys=True).encode()).hexdigest()
+    return f"toy-{found[:16]}"
+
+
+def _sample(key: str) -> str:
+    return f"{key}-sample"
+
+
+def _trained(
+    problem: RegressionProblem, configs: Sequence[RunConfig], seed: int, looked_at: Sequence[bool]
+) -> list[tuple[Kept, pd.DataFrame | None]]:
+    """Train these configurations on one seed: what is kept of each, and what its single weights did if looked at."""
+    started = time.perf_counter()
+    with one_thread():
+        result = run_ensemble(
+            configs,
+            [seed],
+            problem,
+            records=RECORDS,
+            trajectories=FOLLOWED if any(looked_at) else 0,
+            intervals=True,
+            separate_losses=True,
+        )
+    seconds = (time.perf_counter() - started) / len(configs)
+    return [
+        (
+            _measured(problem, result, number, seconds),
+            packed(sample_of(result, number, every=SAMPLED)) if sampled else None,
+        )
+        for number, sampled in enumerate(looked_at)
+    ]
 
 
 def _measured(problem: RegressionProblem, result: EnsembleResult, number: int, seconds: float) -> Kept:
@@ -97,6 +146,7 @@ def _measured(problem: RegressionProblem, result: EnsembleResult, number: int, s
     blocks = result.intervals[result.intervals["run"] == number]
     scalars = {
         "error": own["loss"],
+        "step_start": own["step_start"],
         "crossings": own["crossings_per_step"] * measure.PER,
         "returns": own["oscillations"] / own["crossings"] if own["crossings"] else np.nan,
         **{name: own[name] for name in TRACKED},

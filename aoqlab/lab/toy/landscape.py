@@ -218,6 +218,24 @@ def tuned(
     learning rates as the sweep has settings that oscillate, in equal ratios from the sweep's lowest to its highest
     ``lr / shrink_min``: everything that a shrunk interval could amount to. One row per method, as :func:`shares`.
     """
+    found = tuned_ends(
+        ends, problem, starts=starts, n_starts=n_starts, steps=steps, lr_decay=lr_decay, schedule=schedule, seed=seed
+    )
+    return shares(found, conventional_lr=float(found.loc[found["method"] == "conventional", "lr"].iloc[0]))
+
+
+def tuned_ends(
+    ends: pd.DataFrame,
+    problem: LandscapeProblem | None = None,
+    *,
+    starts: Starts = "shallow",
+    n_starts: int = 200,
+    steps: int = 400,
+    lr_decay: bool = False,
+    schedule: ThreeStage | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return the fresh runs behind :func:`tuned`, a row each, as :func:`sweep` does."""
     problem, schedule = problem or LandscapeProblem(), schedule or ThreeStage()
     table = shares(ends).query("method == 'oscillating'")
     best = table.loc[table["share_deep"].idxmax()]
@@ -227,4 +245,4 @@ def tuned(
     lr = float(trials.loc[trials["share_deep"].idxmax(), "lr"])
     chosen = [(lr, None), (float(best["lr"]), replace(schedule, shrink_min=float(best["shrink_min"])))]
     fresh = problem.starts(starts, n_starts, seed + 1)
-    return shares(_train(problem, fresh, chosen, steps, lr_decay)[0], conventional_lr=lr)
+    return _train(problem, fresh, chosen, steps, lr_decay)[0]

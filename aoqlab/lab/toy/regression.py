@@ -5,7 +5,8 @@ One call trains a whole ensemble: every configuration on every seed, all configu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -97,6 +98,17 @@ def run_ensemble(
         pd.concat([settings, runs.drop(columns="run")], axis=1),
         *(history, levels, paths, blocks, starts, codes, transitions, problem.grid),
     )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Train with a single thread: so small a problem gains little from more, and waits for them on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Wanted(NamedTuple):

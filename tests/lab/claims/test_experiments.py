@@ -9,7 +9,7 @@ from aoqlab.lab.claims.experiments import BUDGETS, LEAST, METHODS, experiments
 ALL = {
     (budget, e.data): e
     for budget in BUDGETS
-    for e in experiments(budget, None if budget == "quick" else "/somewhere/photos")
+    for e in experiments(budget, None if budget in ("first", "quick") else "/somewhere/photos")
 }
 PARTS = [(claim.id, part) for claim in CLAIMS.values() for part in (*claim.parts, *claim.also)]
 
@@ -19,10 +19,14 @@ def experiment(request):
     return ALL[request.param]
 
 
-def test_names_are_unique_and_seeds_enough_for_a_verdict(experiment):
+def test_names_are_unique(experiment):
     names = [v.name for v in experiment.variants]
     assert len(set(names)) == len(names)
-    assert experiment.seeds >= LEAST[experiment.kind]
+
+
+def test_seeds_are_enough_for_a_verdict_except_at_first_sight():
+    for (budget, _), e in ALL.items():
+        assert (e.seeds >= LEAST[e.kind]) == (budget != "first" or e.kind == "landscape")
 
 
 def test_records_lie_where_stages_end(experiment):
@@ -32,13 +36,15 @@ def test_records_lie_where_stages_end(experiment):
 
 
 def test_variants_differ_in_more_than_their_name(experiment):
+    if experiment.kind == "landscape":
+        pytest.skip("its runs are made all at once")
     configs = [str(v.config) for v in experiment.variants]
     assert len(set(configs)) == len(configs)
 
 
 def test_both_sides_are_tuned_over_equally_many_settings(experiment):
     sizes = {group: sum(group in v.groups for v in experiment.variants) for group in ("aoq grid", "lsq grid")}
-    assert sizes["aoq grid"] == sizes["lsq grid"] > 0
+    assert sizes["aoq grid"] == sizes["lsq grid"]
 
 
 def test_every_rival_is_tuned_over_as_many_rates_as_aoq():
@@ -72,7 +78,7 @@ def test_every_statistic_of_the_full_sets_has_its_runs(claim, part):
 
 
 def test_unknown_budgets_and_images_without_time_are_refused():
-    with pytest.raises(ValueError, match="unknown budget 'huge'; there are quick, cpu, full"):
+    with pytest.raises(ValueError, match="unknown budget 'huge'; there are first, quick, cpu, full"):
         experiments("huge")
     with pytest.raises(ValueError, match="no time for images"):
         experiments("quick", "/somewhere/photos")

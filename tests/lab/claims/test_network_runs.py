@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from aoqlab.lab import datasets
-from aoqlab.lab.claims import measure, network_runs
+from aoqlab.lab.claims import cache, measure, network_runs
 from aoqlab.lab.training import TrainConfig, train
 from aoqlab.surgery import weight_sites
 
@@ -20,6 +20,11 @@ CONFIGS = {
     "fp32": dataclasses.replace(SMALL, method="fp32"),
 }
 REST = [*measure.SHARES, "crossings", "level_interval"]
+
+
+def missing(configs, seeds, folder):
+    """How many runs are not kept yet."""
+    return len({c.key for c in network_runs._cells(configs, seeds, "cpu") if cache.read(folder, c.key) is None})
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +50,7 @@ def made(tmp_path_factory):
     """Folder, and runs and history of all variants on one seed."""
     folder = tmp_path_factory.mktemp("runs")
     done = []
-    runs, history = network_runs.run(CONFIGS, [0], folder=folder, jobs=1, progress=done.append)
+    runs, history, _ = network_runs.run(CONFIGS, [0], folder=folder, jobs=1, progress=done.append)
     assert done == [1] * len(CONFIGS)
     return folder, runs.set_index("variant"), history
 
@@ -121,13 +126,13 @@ def test_overlap_is_that_of_each_layer_weighted_by_its_weights():
 
 def test_what_is_kept_is_read_and_only_new_seeds_are_trained(made, trained):
     folder, runs, history = made
-    assert network_runs.missing(CONFIGS, [0], folder) == 0
+    assert missing(CONFIGS, [0], folder) == 0
     done = []
     again = network_runs.run(CONFIGS, [0], folder=folder, jobs=1, progress=done.append)
     assert trained == [] and done == [1] * 4
     assert_same((again[0].set_index("variant"), again[1]), (runs, history))
     two = {"aoq": CONFIGS["aoq"], "lsq slow": CONFIGS["lsq slow"]}
-    assert network_runs.missing(two, [0, 1], folder) == 2
+    assert missing(two, [0, 1], folder) == 2
     more, _ = network_runs.run(two, [0, 1], folder=folder, jobs=1)
     assert trained == [("fp32", 1), ("aoq", 1), ("lsq", 1)]
     assert more[["variant", "seed"]].apply(tuple, axis=1).tolist() == [(v, s) for v in two for s in (0, 1)]
@@ -147,7 +152,7 @@ def test_a_damaged_run_is_made_again_the_same(made, trained, keep):
     for file in folder.glob("[!s]*.entry"):
         content = file.read_bytes()
         file.unlink() if keep is None else file.write_bytes(content[:keep])
-        damaged = network_runs.missing(config, [0], folder) == 1
+        damaged = missing(config, [0], folder) == 1
         if damaged:
             break
         file.write_bytes(content)
@@ -161,7 +166,7 @@ def test_variants_of_the_same_settings_share_a_run(trained, tmp_path):
     config = dataclasses.replace(SMALL, method="fp32", epochs=1)
     done = []
     twice = {"a": config, "b": dataclasses.replace(config, seed=7, name="other", eval_every=3)}
-    assert network_runs.missing(twice, [4], tmp_path) == 1
+    assert missing(twice, [4], tmp_path) == 1
     runs, _ = network_runs.run(twice, [4], folder=tmp_path, jobs=1, progress=done.append)
     assert trained == [("fp32", 4)] and done == [1, 1]
     assert runs["variant"].tolist() == ["a", "b"] and runs["error"].nunique() == 1
@@ -174,7 +179,7 @@ def test_a_run_that_diverges_is_the_worst_and_the_others_go_on(trained, tmp_path
     found = runs.set_index("variant")
     assert found.loc["bad", "error"] == np.inf and np.isnan(found.loc["bad", "crossings"])
     assert np.isfinite(found.loc["good", "error"]) and set(history["variant"]) == {"good"}
-    assert network_runs.missing(configs, [0], tmp_path) == 0
+    assert missing(configs, [0], tmp_path) == 0
     again = network_runs.run(configs, [0], folder=tmp_path, jobs=1)
     assert_same((runs, history), again)
 
@@ -190,7 +195,7 @@ def test_what_is_done_is_kept_when_a_later_run_fails(monkeypatch, tmp_path):
     configs = {"good": good, "bad": dataclasses.replace(good, lr=1e-4)}
     with pytest.raises(RuntimeError, match="MemoryError: no room"):
         network_runs.run(configs, [0], folder=tmp_path, jobs=1)
-    assert network_runs.missing(configs, [0], tmp_path) == 1
+    assert missing(configs, [0], tmp_path) == 1
 
 
 def test_results_do_not_depend_on_the_number_of_jobs(made, tmp_path):
@@ -205,11 +210,11 @@ def test_other_images_and_another_version_are_other_runs(made, monkeypatch):
     config = {"aoq": CONFIGS["aoq"]}
     with monkeypatch.context() as patch:
         patch.setattr(network_runs, "VERSION", 0)
-        assert network_runs.missing(config, [0], folder) == 1
+        assert missing(config, [0], folder) == 1
     load = datasets.load
     others = dataclasses.replace(load("digits"), fingerprint="digits-2")
     monkeypatch.setattr(datasets, "load", lambda *_, **__: others)
-    assert network_runs.missing(config, [0], folder) == 1
+    assert missing(config, [0], folder) == 1
 
 
 def test_a_run_that_misses_crossings_is_refused(tmp_path):

@@ -30,7 +30,7 @@ COLUMNS += (
     "overlap",
 )
 COLUMNS += ("widen_correlation", "widen_calmed", "widen_growth", "movement", "detrended_movement", "reversal_rate")
-COLUMNS += ("lag1_correlation", "true_codes", "oscillations_shrink", "oscillations_dampen")
+COLUMNS += ("found_deep", "lag1_correlation", "true_codes", "oscillations_shrink", "oscillations_dampen")
 ORIGIN = {"date": "2026-01-31", "processor": "Abacus", "cores": 2, "device": "CPU", "torch": "2.0", "commit": "0"}
 COURSE = ("aoq", "lsq", "aoq shrink_min=1", "aoq no dampening", "aoq held levels", "aoq coupled", "aoq frozen weights")
 
@@ -42,7 +42,7 @@ def invented(experiment, budget):
         {
             "variant": variant.name,
             "method": "lsq" if variant.name.startswith("lsq ") else variant.name.split()[0],
-            "lr": variant.config.lr,
+            "lr": getattr(variant.config, "lr", 0.2),
             "seed": seed,
             "steps": 1000,
             "groups": "|".join(sorted(variant.groups)),

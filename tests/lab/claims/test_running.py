@@ -24,6 +24,7 @@ def root(monkeypatch, tmp_path):
     few = tuple(v for v in whole.variants if v.name in wanted)
     tiny = plans.Experiment("tiny", "toy", "a tiny problem", 10, few, TINY)
     monkeypatch.setattr(running, "experiments", lambda budget, images: [tiny])
+    monkeypatch.setattr(running, "_jobs", lambda jobs, gpu: 1)  # what is patched below is so in this process alone
     monkeypatch.setenv("AOQLAB_ROOT", str(tmp_path))
     return tmp_path
 
@@ -119,7 +120,7 @@ def test_one_claim_needs_only_its_runs_and_leaves_the_others_alone():
 
 
 def test_what_is_unknown_is_refused_by_name():
-    with pytest.raises(ValueError, match="unknown claim 'magic'; there are local-search"):
+    with pytest.raises(ValueError, match="unknown claim 'magic'; there are deep-basin"):
         claims.reproduce(claims=["magic"])
     with pytest.raises(ValueError, match="no data set 'mnist'; it has tiny"):
         claims.reproduce(data=["mnist"])

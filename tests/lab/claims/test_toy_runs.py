@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from aoqlab import ThreeStage
-from aoqlab.lab.claims import measure, toy_runs
+from aoqlab.lab.claims import cache, measure, toy_runs
+from aoqlab.lab.toy import samples
 from aoqlab.lab.toy.regression import RegressionProblem, RunConfig, make_data, run_ensemble
 
 SMALL = RegressionProblem(n_weights=60, n_samples=20, batch_size=5, epochs=30)
@@ -25,7 +26,7 @@ class Stopped(Exception):
 def kept(tmp_path_factory):
     """A folder with all runs, and the tables of the call that made them."""
     folder = tmp_path_factory.mktemp("runs")
-    return folder, *toy_runs.run(SMALL, CONFIGS, SEEDS, folder=folder)
+    return folder, *toy_runs.run(SMALL, CONFIGS, SEEDS, folder=folder)[:2]
 
 
 @pytest.fixture
@@ -34,6 +35,11 @@ def copied(kept, tmp_path):
     for file in kept[0].iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     return tmp_path
+
+
+def missing(problem, configs, seeds, folder):
+    """How many runs are not kept yet."""
+    return len({c.key for c in toy_runs._cells(problem, configs, seeds) if cache.read(folder, c.key) is None})
 
 
 def same(first, second):
@@ -90,44 +96,59 @@ def test_a_second_call_trains_nothing_and_returns_the_same(kept, monkeypatch):
 def test_no_number_depends_on_what_else_was_trained(kept, tmp_path, kernels):
     _, runs, history = kept
     names = ["lsq", "noise 0.1"]
-    some, records = toy_runs.run(SMALL, {name: CONFIGS[name] for name in names}, SEEDS, folder=tmp_path)
+    some, records, _ = toy_runs.run(SMALL, {name: CONFIGS[name] for name in names}, SEEDS, folder=tmp_path)
     assert same(some, runs[runs["variant"].isin(names)])
     assert records.equals(history[history["variant"].isin(names)].reset_index(drop=True))
     others = {"noise 0.2": RunConfig("aoq", lr=1e-2, schedule=ThreeStage(perturbation=0.2)), "lr": RunConfig("lsq")}
-    every, _ = toy_runs.run(SMALL, CONFIGS | others, SEEDS, folder=tmp_path)
+    every, *_ = toy_runs.run(SMALL, CONFIGS | others, SEEDS, folder=tmp_path)
     assert same(every[every["variant"].isin(CONFIGS)], runs)
 
 
-def test_progress_counts_every_step_of_the_result(tmp_path):
+def test_progress_counts_every_run_of_the_result(tmp_path):
     twice = CONFIGS | {"the same": CONFIGS["lsq"]}
     fresh, cached, some = [], [], []
-    assert toy_runs.missing(SMALL, twice, SEEDS, tmp_path) == 8 * SMALL.steps
+    assert missing(SMALL, twice, SEEDS, tmp_path) == 8
     toy_runs.run(SMALL, twice, SEEDS[:1], folder=tmp_path, progress=some.append)
-    assert toy_runs.missing(SMALL, twice, SEEDS, tmp_path) == 4 * SMALL.steps
-    runs, _ = toy_runs.run(SMALL, twice, SEEDS, folder=tmp_path, progress=fresh.append)
+    assert missing(SMALL, twice, SEEDS, tmp_path) == 4
+    runs, *_ = toy_runs.run(SMALL, twice, SEEDS, folder=tmp_path, progress=fresh.append)
     toy_runs.run(SMALL, twice, SEEDS, folder=tmp_path, progress=cached.append)
-    assert sum(some) == 5 * SMALL.steps
-    assert fresh[0] == 5 * SMALL.steps
-    assert sum(fresh) == sum(cached) == 10 * SMALL.steps
+    assert sum(some) == 5
+    assert fresh[0] == 5
+    assert sum(fresh) == sum(cached) == 10
     assert len(cached) == 1
     columns = runs.columns.drop("variant")
     first, second = (runs.loc[runs["variant"] == name, columns].reset_index(drop=True) for name in ("lsq", "the same"))
     assert first.equals(second)
 
 
-def test_an_interrupted_call_loses_only_the_seed_under_way(tmp_path):
-    done = 0
+def test_an_interrupted_call_keeps_what_was_done(tmp_path):
+    done = []
 
-    def stop(steps):
-        nonlocal done
-        done += steps
-        if done > 5 * SMALL.steps:
+    def stop(runs):
+        done.append(runs)
+        if len(done) == 6:
             raise Stopped
 
     with pytest.raises(Stopped):
         toy_runs.run(SMALL, CONFIGS, SEEDS, folder=tmp_path, progress=stop)
-    assert toy_runs.missing(SMALL, CONFIGS, SEEDS, tmp_path) == 4 * SMALL.steps
-    assert toy_runs.missing(SMALL, CONFIGS, SEEDS[:1], tmp_path) == 0
+    assert missing(SMALL, CONFIGS, SEEDS, tmp_path) == 2
+    assert missing(SMALL, CONFIGS, SEEDS[:1], tmp_path) == 0
+
+
+def test_single_weights_of_the_first_seed_are_kept(tmp_path, kernels):
+    """The samples are those of the ensemble, also where the run alone is there and its sample is not."""
+    shared = {"folder": tmp_path, "sampled": ["lsq", "aoq"]}
+    runs, _, kept = toy_runs.run(SMALL, CONFIGS, SEEDS, **shared)
+    assert kept["variant"].tolist() == ["lsq", "aoq"]
+    assert set(kept["seed"]) == {SEEDS[0]}
+    result = run_ensemble(list(CONFIGS.values()), SEEDS[:1], SMALL, trajectories=samples.FOLLOWED)
+    for number, sample in enumerate(samples.unpacked(kept)):
+        for part, expected in zip(sample, samples.sample_of(result, number, every=2), strict=True):
+            np.testing.assert_array_equal(part, expected)
+    next(tmp_path.glob("*-sample*")).unlink()
+    again = toy_runs.run(SMALL, CONFIGS, SEEDS, **shared)
+    assert same(again.runs, runs)
+    assert again.samples.astype(str).equals(kept.astype(str))
 
 
 @pytest.mark.parametrize(
@@ -137,21 +158,21 @@ def test_an_interrupted_call_loses_only_the_seed_under_way(tmp_path):
 def test_a_damaged_run_is_made_again(kept, copied, damage, kernels):
     _, runs, history = kept
     damage(sorted(copied.iterdir())[2])
-    assert toy_runs.missing(SMALL, CONFIGS, SEEDS, copied) == SMALL.steps
+    assert missing(SMALL, CONFIGS, SEEDS, copied) == 1
     again = toy_runs.run(SMALL, CONFIGS, SEEDS, folder=copied)
     assert same(again[0], runs)
     assert again[1].equals(history)
-    assert toy_runs.missing(SMALL, CONFIGS, SEEDS, copied) == 0
+    assert missing(SMALL, CONFIGS, SEEDS, copied) == 0
 
 
 def test_other_settings_or_another_way_to_measure_are_other_runs(kept, monkeypatch):
     folder = kept[0]
     other = RegressionProblem(n_weights=60, n_samples=20, batch_size=5, epochs=31)
-    assert toy_runs.missing(other, CONFIGS, SEEDS, folder) == 8 * other.steps
-    assert toy_runs.missing(SMALL, {"lsq": RunConfig("lsq", lr=2e-2)}, [0], folder) == SMALL.steps
-    assert toy_runs.missing(SMALL, CONFIGS, SEEDS, folder) == 0
+    assert missing(other, CONFIGS, SEEDS, folder) == 8
+    assert missing(SMALL, {"lsq": RunConfig("lsq", lr=2e-2)}, [0], folder) == 1
+    assert missing(SMALL, CONFIGS, SEEDS, folder) == 0
     monkeypatch.setattr(toy_runs, "VERSION", toy_runs.VERSION + 1)
-    assert toy_runs.missing(SMALL, CONFIGS, SEEDS, folder) == 8 * SMALL.steps
+    assert missing(SMALL, CONFIGS, SEEDS, folder) == 8
 
 
 def test_under_the_lossless_solution_the_histograms_overlap_more_than_slices_do():

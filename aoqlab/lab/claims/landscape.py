@@ -1,0 +1,34 @@
+"""Claims about the two-dimensional landscape of the paper's Figure 1 (notebook 02)."""
+
+from __future__ import annotations
+
+from .claim import At, Claim, Part
+
+
+def _deep(suffix: str, words: str) -> Part:
+    statistic = f"share of starts that end in the deep basin, oscillating - conventional, {words}"
+    first, second = At(f"oscillating{suffix}"), At(f"conventional{suffix}")
+    return Part(statistic, "found_deep", first, second, +1, "share of starts", on="landscape")
+
+
+CLAIMS = (
+    Claim(
+        "deep-basin",
+        2,
+        "Oscillating leads out of a shallow basin: of the same starts around it, more end in the deep basin than under "
+        "conventional training.",
+        (_deep("", "published settings, starts near the shallow basin"),),
+        (_deep(" anywhere", "published settings, starts anywhere"),),
+        "Both methods have the same learning rate, from the same starts, which take the place of seeds.",
+    ),
+    Claim(
+        "deep-basin-tuned",
+        2,
+        "Also when each method has the setting that leads most starts into the deep basin, more of them end there "
+        "under oscillating than under conventional training.",
+        (_deep(" at its best", "each at its best, starts near the shallow basin"),),
+        (),
+        "Conventional training may take a larger learning rate, of equally many settings as oscillating has. Settings "
+        "are chosen on one set of starts and judged on fresh ones.",
+    ),
+)

@@ -1,0 +1,91 @@
+"""The toy regression's surface on disk: every run over its steps, and what single weights did on the first seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..shared import paths
+from ..toy import samples, surface
+from ..toy.problem import RegressionProblem
+from ..toy.samples import Sample
+from . import measure
+from .cells import Tables
+from .experiments import Experiment
+
+PARTS = ("surface", "samples")
+KEYS = ("method", "lr", "shrink_min", "step_init", "seed", "step_start")
+"""What a run is known by; ``step_start`` is the step that LSQ's own rule gave it."""
+MEASURES = ("loss", "crossings_per_weight", "explored_volume", "oscillating_share")
+"""What is kept of every run over its steps; the first two since the start, the others at the moment."""
+EVERY = 2
+"""Every second record is kept: as many moments as single weights have."""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The runs of one problem over interval size and learning rate."""
+
+    problem: RegressionProblem
+    history: pd.DataFrame
+    """A row per run and moment: ``KEYS``, ``step``, ``MEASURES``."""
+    runs: pd.DataFrame
+    """``KEYS`` of the runs whose single weights were kept, in the order of ``samples``; empty where none were."""
+    samples: list[Sample]
+
+
+def paths_of(folder: Path, data: str) -> tuple[Path, ...]:
+    """Return the two files of a surface."""
+    return tuple(folder / f"{data}-{part}.parquet" for part in PARTS)
+
+
+def load(data: str, folder: str | Path | None = None) -> Surface:
+    """Read the surface of a data set, such as ``toy-full``. Raises ``FileNotFoundError``."""
+    history, single = paths_of(Path(folder) if folder is not None else paths.results_dir(), data)
+    table = pd.read_parquet(history)
+    problem = RegressionProblem(**table.attrs["problem"])
+    if not single.is_file():
+        return Surface(problem, table, pd.DataFrame(columns=KEYS), [])
+    sampled = pd.read_parquet(single)
+    return Surface(problem, table, sampled[list(KEYS)], samples.unpacked(sampled))
+
+
+def files(folder: Path, experiment: Experiment, tables: Tables) -> dict[Path, Callable[[Path], Any]]:
+    """Return what is to be written for an experiment on the toy regression: path -> what writes it."""
+    if not isinstance(experiment.problem, RegressionProblem):
+        return {}
+    names = set(surface.settings())
+    if not names <= set(tables.runs["variant"]):
+        return {}  # only some claims were asked for
+    attrs = {"problem": asdict(experiment.problem)}
+    kept = {"surface": _history(tables), "samples": tables.samples}
+    return {
+        path: partial(_write, table, attrs)
+        for path, table in zip(paths_of(folder, experiment.data), kept.values(), strict=True)
+    }
+
+
+def _history(tables: Tables) -> pd.DataFrame:
+    names = set(surface.settings())
+    runs = tables.runs.loc[tables.runs["variant"].isin(names), ["variant", *KEYS]]
+    history = tables.history[tables.history["variant"].isin(names)]
+    taken = history.groupby(["variant", "seed"])["step"].diff()
+    crossed = (history["crossings"] * taken / measure.PER).fillna(0)
+    total = crossed.groupby([history["variant"], history["seed"]]).cumsum()
+    history = history.assign(crossings_per_weight=total)[["variant", "seed", "step", *MEASURES]]
+    steps = np.unique(history["step"])[::EVERY]
+    table = runs.merge(history[history["step"].isin(steps)], on=["variant", "seed"], validate="one_to_many")
+    return table.astype(dict.fromkeys(MEASURES, np.float32)).drop(columns="variant")
+
+
+def _write(table: pd.DataFrame, attrs: dict[str, Any], path: Path) -> None:
+    table = table.copy(deep=False)
+    table.attrs = json.loads(json.dumps(attrs))
+    table.to_parquet(path, index=False, compression="zstd", compression_level=19)
