@@ -66,11 +66,11 @@ def test_a_command_is_one_that_the_parser_reads(name, call):
 
 
 @pytest.mark.parametrize("name", commands.COMMANDS)
-def test_every_command_is_told(name):
+def test_every_command_is_documented(name):
     assert any(call.split()[:1] == [name] for _, call in CALLS)
 
 
-def test_every_environment_variable_is_told():
+def test_every_environment_variable_is_documented():
     sources = [path for folder in ("aoqlab", "notebooks") for path in (ROOT / folder).rglob("*.[pi]*y*")]
     used = {name for path in sources for name in re.findall(r"\bAOQLAB_[A-Z]+", path.read_text(encoding="utf-8"))}
     assert [name for name in used if f"`{name}" not in TEXTS["docs/lab.md"]] == []
