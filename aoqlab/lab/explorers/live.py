@@ -23,7 +23,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ...quantizers import Quantizer
@@ -31,12 +31,12 @@ from .. import methods
 from ..methods import Method
 from ..plots import (
     crossings_over_time,
+    draw_stages,
     level_histogram_over_time,
     method_color,
     method_label,
     weight_histogram,
 )
-from ..plots._stages import draw_stages
 from ..training import Result, TrainConfig, train
 from ..training.config import FULL_PRECISION
 from ..training.engine import Stopped, Trainer
@@ -52,7 +52,6 @@ MEASURES = {
 """Columns of the metrics that are drawn over epochs, and the titles of their panels."""
 
 BINS = 120
-_SHARES = ("test_accuracy", "oscillating_share", "explored_volume")
 _OTHER_RUN = "#8C8C8C"
 _SUMMARY = (
     *("method", "bits", "arch", "seed", "epochs", "accuracy", "accuracy_start"),
@@ -165,13 +164,10 @@ def draw_training(figure: Figure, now: Moment, layer: str, before: Moment | None
     top, bottom = figure.subplots(2, 4, gridspec_kw=_MARGINS)
     for ax, (column, title) in zip((*top, bottom[0]), MEASURES.items(), strict=True):
         crossings_over_time(
-            table, x="epoch", y=column, hue="run", spread=None, stages=now.stages, palette=colors, legend=False, ax=ax
+            table, x="epoch", y=column, hue="run", seeds=False, stages=now.stages, palette=colors, legend=False, ax=ax
         )
         ax.set(xlim=(0, epochs), xlabel="", ylabel="")
         _title(ax, title)
-        _plain(ax)
-        if column in _SHARES:
-            ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     for ax in (top[2], top[3], bottom[0]):
         ax.set_ylim(bottom=0)
     top[1].axhline(now.start_accuracy, color=method_color(FULL_PRECISION), linestyle=":")

@@ -1,14 +1,15 @@
 """Axes-level figures, drawn from tables and arrays alone."""
 
-from .comparisons import method_comparison as method_comparison
+from .differences import claim_evidence as claim_evidence
 from .differences import seed_differences as seed_differences
-from .evidence import claim_evidence as claim_evidence
+from .heatmaps import interval_surface as interval_surface
+from .heatmaps import transition_heatmap as transition_heatmap
 from .histories import crossings_over_time as crossings_over_time
 from .histories import level_histogram_over_time as level_histogram_over_time
-from .hulls import convex_hull as convex_hull
 from .labels import column_label as column_label
 from .landscapes import landscape as landscape
-from .legends import shared_legend as shared_legend
+from .marks import draw_stages as draw_stages
+from .marks import shared_legend as shared_legend
 from .palette import LEVEL_CMAP as LEVEL_CMAP
 from .palette import METHOD_COLORS as METHOD_COLORS
 from .palette import VARIANT_COLORS as VARIANT_COLORS
@@ -18,13 +19,11 @@ from .palette import method_label as method_label
 from .palette import variant_label as variant_label
 from .palette import variant_palette as variant_palette
 from .pretrained import pretrained_histograms as pretrained_histograms
-from .profiles import interval_profile as interval_profile
-from .scatters import run_scatter as run_scatter
+from .quantizers import staircase as staircase
+from .quantizers import weight_histogram as weight_histogram
+from .runs import interval_profile as interval_profile
+from .runs import method_comparison as method_comparison
+from .runs import run_scatter as run_scatter
 from .style import use_style as use_style
-from .surfaces import interval_surface as interval_surface
-from .trajectories import weight_trajectories as weight_trajectories
-from .transfer import staircase as staircase
-from .transitions import transition_heatmap as transition_heatmap
 from .verdicts import VERDICTS as VERDICTS
 from .verdicts import verdict_grid as verdict_grid
-from .weights import weight_histogram as weight_histogram

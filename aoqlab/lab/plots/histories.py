@@ -1,21 +1,22 @@
-"""What happened during training: crossings and level shares over time."""
+"""What happened during training: any measure, and level shares, over time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.ticker import PercentFormatter
 
-from ._frames import current_axes, require_columns
-from ._stages import Stages, draw_stages
-from .labels import column_label
-from .palette import LEVEL_CMAP, format_number, hue_colors, level_colors
+from .labels import column_label, format_number, is_share, label_axis
+from .marks import Stages, draw_legend, draw_stages, log_ticks
+from .palette import LEVEL_CMAP, hued, level_colors
+from .tables import require_columns
 
 
 def crossings_over_time(
@@ -25,19 +26,21 @@ def crossings_over_time(
     y: str = "crossings",
     hue: str = "method",
     unit: str | None = None,
-    spread: Literal["seeds", "minmax", "sd"] | None = "seeds",
+    seeds: bool = True,
+    errorbar: str | tuple[str, float | int] | Callable[[pd.Series], tuple[float, float]] | None = None,
     stages: Stages | None = None,
+    logy: bool = False,
     palette: Mapping[Any, Any] | None = None,
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Any number of the training history over time: the mean over runs, and how far the runs spread.
+    """Draw any number of the training history over time: every run as a thin line, and their mean in bold.
 
     `history`: one row per run and step, columns `x`, `y`, `hue` and `unit`, the column that tells runs of
-    one hue apart ("run" where there is one, else "seed"). Per hue is drawn the mean in bold and every run
-    as a thin line (`spread="seeds"`), or a band from the least to the greatest run ("minmax") or of one
-    standard deviation either way ("sd"). `stages`, (start, end, name) in units of `x`, are shaded and named
-    on top.
+    one hue apart ("run" where there is one, else "seed"). `seeds=False` draws the mean alone; `errorbar`
+    adds a band around it, as in `seaborn.lineplot`: ("pi", 100) from the least to the greatest run, "sd"
+    one standard deviation either way. `stages`, (start, end, name) in units of `x`, are shaded and named on
+    top. `logy` makes the scale logarithmic.
 
     Missing columns, and more than one row for a run and step (two layers, say: choose one first), raise
     `ValueError`.
@@ -47,40 +50,28 @@ def crossings_over_time(
     if run is None:
         raise ValueError('crossings_over_time needs a column "run" or "seed", or its name as unit')
     require_columns(history, [run], "crossings_over_time")
-    if spread not in ("seeds", "minmax", "sd", None):
-        raise ValueError(f'spread must be "seeds", "minmax", "sd" or None, got {spread!r}')
     if history.duplicated([hue, run, x]).any():
         raise ValueError(f"history has several rows for one {hue}, {run} and {x}; select or average first")
-    ax = current_axes(ax)
+    ax = plt.gca() if ax is None else ax
+    # seaborn averages in the units of the axis: on a logarithmic one the mean would be the geometric mean.
+    ax.set_yscale("linear")
     draw_stages(ax, stages)
-    for value, (color, name) in hue_colors(history[hue], palette).items():
-        table = history[history[hue] == value].pivot(index=x, columns=run, values=y).astype(float)
-        mean = table.mean(axis=1)
-        if spread == "seeds":
-            for seed in table.columns:
-                one = table[seed].dropna()
-                ax.plot(
-                    one.index,
-                    one,
-                    color=color,
-                    linewidth=0.6,
-                    alpha=0.4,
-                    zorder=2.1,
-                    gid=f"seed-{value}-{seed}",
-                )
-        elif spread is not None:
-            low, high = table.min(axis=1), table.max(axis=1)
-            if spread == "sd":
-                deviation = table.std(axis=1, ddof=1).fillna(0.0)
-                low, high = mean - deviation, mean + deviation
-            ax.fill_between(mean.index, low, high, color=color, alpha=0.2, linewidth=0, gid=f"band-{value}")
-        label = f"{name} (n = {table.shape[1]})"
-        ax.plot(mean.index, mean, color=color, label=label, zorder=3, gid=f"mean-{value}")
+    frame, hues = hued(history, hue, palette, count=run)
+    shared: dict[str, Any] = {"x": x, "y": y, **hues, "ax": ax}
+    if seeds:
+        thin: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.4, "zorder": 2.1}
+        sns.lineplot(frame, units=run, estimator=None, legend=False, **thin, **shared)
+    sns.lineplot(frame, errorbar=errorbar, err_kws={"linewidth": 0}, zorder=3, legend="full", **shared)
     ax.margins(x=0)
-    ax.set_xlabel(column_label(x))
-    ax.set_ylabel(column_label(y))
-    if legend:
-        ax.legend(title=None if hue == "method" else column_label(hue))
+    label_axis(ax.xaxis, x)
+    label_axis(ax.yaxis, y)
+    if stages and not is_share(y):
+        # A common power of ten would be where the name of the first stage is.
+        ax.ticklabel_format(axis="y", style="plain", useOffset=False)
+    if logy:
+        ax.set_yscale("log")
+        log_ticks(ax.yaxis, *ax.get_ylim())
+    draw_legend(ax, hue, legend)
     return ax
 
 
@@ -94,7 +85,7 @@ def level_histogram_over_time(
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """How the weights are shared out among the levels over time: a stacked area per level, lowest first.
+    """Draw how the weights are shared out among the levels over time: a stacked area per level, lowest first.
 
     `levels`: one row per step and level, columns `x`, `level` (value or code) and `share` (0 to 1; a level
     without a row has none). More than 16 levels are named by a colour bar instead of a legend. `stages` as
@@ -107,39 +98,24 @@ def level_histogram_over_time(
     table = levels.pivot(index=x, columns=level, values=share).astype(float).fillna(0.0).sort_index(axis=1)
     if (table < 0).any(axis=None) or not np.allclose(table.sum(axis=1), 1.0, atol=1e-6):
         raise ValueError(f"the column {share!r} must hold shares that add up to 1 at every {x}")
-    ax = current_axes(ax)
+    ax = plt.gca() if ax is None else ax
+    many = table.shape[1] > 16
+    colors = level_colors(table.shape[1])
+    # Edges in their own colour close the hairlines between many thin areas.
+    edges: Any = colors if many else "white"
     names = [format_number(value) for value in table.columns]
-    many = len(names) > 16
-    colors = level_colors(len(names))
-    areas = ax.stackplot(
-        table.index,
-        table.to_numpy().T,
-        colors=colors,
-        labels=names,
-        # Rims in their own colour close the hairlines between many thin areas.
-        edgecolor=colors if many else "white",
-        linewidth=0.4,
-        zorder=1.5,
-    )
+    ax.stackplot(table.index, table.T, colors=colors, labels=names, edgecolor=edges, linewidth=0.4, zorder=1.5)
     # The areas fill the axes, so a shaded stage would not be seen: only its border and name are drawn.
     draw_stages(ax, stages, shade=False)
-    ax.set_xlim(table.index.min(), table.index.max())
-    ax.set_ylim(0, 1)
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    ax.set(xlim=(table.index.min(), table.index.max()), ylim=(0, 1))
     ax.grid(False)
-    ax.set_xlabel(column_label(x))
-    ax.set_ylabel("share of weights")
+    label_axis(ax.xaxis, x)
+    label_axis(ax.yaxis, "share")
     if legend and many:
         scale = ScalarMappable(Normalize(float(table.columns[0]), float(table.columns[-1])), LEVEL_CMAP)
         ax.figure.colorbar(scale, ax=ax, label=column_label(level), pad=0.02).outline.set_visible(False)
     elif legend:
-        ax.legend(
-            areas[::-1],
-            names[::-1],
-            title=column_label(level),
-            loc="center left",
-            bbox_to_anchor=(1.0, 0.5),
-            handlelength=1.0,
-            handleheight=1.0,
-        )
+        square: dict[str, Any] = {"handlelength": 1.0, "handleheight": 1.0}
+        beside: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5)}
+        ax.legend(title=column_label(level), reverse=True, **beside, **square)
     return ax

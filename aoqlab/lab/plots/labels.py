@@ -1,9 +1,13 @@
-"""Axis labels of the columns that the package's tables share: words, symbol and unit."""
+"""Labels of the columns that the package's tables share (words, symbol and unit), and numbers as figures print them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import SupportsFloat
+
+from matplotlib.axis import Axis
+from matplotlib.ticker import PercentFormatter
 
 COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
     {
@@ -55,5 +59,29 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
 
 
 def column_label(name: str) -> str:
-    """The axis label of a column; a column nobody has named is its own name with spaces for underscores."""
+    """Return the axis label of a column: its own name with spaces for underscores where there is none."""
     return COLUMN_LABELS.get(name, name.replace("_", " "))
+
+
+def is_share(name: str) -> bool:
+    """Return whether a column holds shares, which figures print in percent."""
+    return "share" in column_label(name)
+
+
+def label_axis(axis: Axis, name: str) -> None:
+    """Label an axis that shows a column, with its ticks in percent where that holds shares."""
+    axis.set_label_text(column_label(name))
+    if is_share(name):
+        axis.set_major_formatter(PercentFormatter(1.0))
+
+
+def format_number(value: SupportsFloat, digits: int = 3) -> str:
+    """Return a number as figures print it: `digits` significant digits, a true minus sign, 10ⁿ from 10⁵ on."""
+    number = float(value)
+    if 1e3 <= abs(number) < 1e5:
+        return f"{round(number)}".replace("-", "\N{MINUS SIGN}")
+    mantissa, _, exponent = f"{number + 0.0:.{digits}g}".partition("e")  # + 0.0 turns −0 into 0
+    if exponent:
+        power = rf"10^{{{int(exponent)}}}"
+        return f"${power}$" if mantissa == "1" else rf"${mantissa}\times {power}$"
+    return mantissa.replace("-", "\N{MINUS SIGN}")

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.lines import Line2D
-from matplotlib.patches import Polygon
 from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
 
-from ._frames import Values, current_axes, require_columns, vector
-from .hulls import convex_hull, pad_hull
 from .palette import hue_colors
+from .tables import Values, require_columns, vector
 
 _GRID = np.linspace(-1.5, 1.5, 7)
 # Neutral greys, darker where f is lower: the terrain has to stay behind the coloured searches.
@@ -30,7 +31,7 @@ def landscape(
     y: Values | None = None,
     paths: pd.DataFrame | None = None,
     hulls: bool | Literal["method", "run"] = True,
-    hull_padding: float | int = 0.08,
+    hull_padding: float = 0.08,
     trace: Literal["latent", "quantized"] | None = "latent",
     contours: int = 18,
     colorbar: bool = True,
@@ -38,7 +39,7 @@ def landscape(
     palette: Mapping[str, Any] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Figure 1: filled contours of f(w1, w2), the grid points a quantizer can reach, and where searches went.
+    """Draw filled contours of f(w1, w2), the grid points a quantizer can reach, and where searches went.
 
     `values`: f on a fine mesh, an array (ny, nx) with the axes `x` (nx,) and `y` (ny,), or a DataFrame with
     the columns x, y, value. `grid`: the levels of either weight; every pair of them is a dot.
@@ -48,8 +49,8 @@ def landscape(
     are drawn the traces, a ring around every grid point visited, a disc where a run starts, a star on the
     grid point where it ends, and translucent the convex hull of what was visited: one per method
     (`hulls=True` or "method") or one per run ("run"). Hulls are grown by `hull_padding`, in units of w, so
-    that a search that never left its point is seen too. Missing columns and shapes that do not match raise
-    `ValueError`.
+    that a search that never left its point is seen too. Missing columns, shapes that do not match and a
+    padding that is not positive raise `ValueError`.
     """
     mesh_x, mesh_y, heights = _mesh(values, x, y)
     levels = vector(grid, "grid")
@@ -57,40 +58,26 @@ def landscape(
         raise ValueError(f'hulls must be True, False, "method" or "run", got {hulls!r}')
     if trace not in ("latent", "quantized", None):
         raise ValueError(f'trace must be "latent", "quantized" or None, got {trace!r}')
-    ax = current_axes(ax)
+    if not hull_padding > 0:
+        raise ValueError(f"hull_padding must be positive, got {hull_padding}")
+    ax = plt.gca() if ax is None else ax
     filled = ax.contourf(mesh_x, mesh_y, heights, levels=contours, cmap=_TERRAIN, zorder=0)
-    ax.contour(
-        mesh_x,
-        mesh_y,
-        heights,
-        levels=filled.levels,
-        colors="white",
-        linestyles="solid",
-        linewidths=0.35,
-        zorder=0.5,
-    )
+    thin: dict[str, Any] = {"colors": "white", "linestyles": "solid", "linewidths": 0.35, "zorder": 0.5}
+    ax.contour(mesh_x, mesh_y, heights, levels=filled.levels, **thin)
     if colorbar:
         bar = ax.figure.colorbar(filled, ax=ax, label="$f(w_1, w_2)$", shrink=0.85, pad=0.02)
         bar.outline.set_visible(False)
     dots_x, dots_y = np.meshgrid(levels, levels)
-    ax.scatter(dots_x.ravel(), dots_y.ravel(), s=7, color="#333333", linewidths=0, zorder=2, gid="grid")
+    ax.scatter(dots_x, dots_y, s=7, color="#333333", linewidths=0, zorder=2, gid="grid")
     if paths is not None:
         require_columns(paths, ["method", "start", "step", "q1", "q2"], "landscape (paths)")
         named = _draw_paths(ax, paths, hulls, hull_padding, trace, palette)
         if legend:
-            ax.legend(
-                handles=named,
-                loc="lower center",
-                bbox_to_anchor=(0.5, 1.0),
-                ncols=len(named),
-                columnspacing=1.2,
-            )
-    ax.set_xlim(mesh_x.min(), mesh_x.max())
-    ax.set_ylim(mesh_y.min(), mesh_y.max())
+            above: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "columnspacing": 1.2}
+            ax.legend(handles=named, ncols=len(named), **above)
+    ax.set(xlim=(mesh_x.min(), mesh_x.max()), ylim=(mesh_y.min(), mesh_y.max()), xlabel="$w_1$", ylabel="$w_2$")
     ax.set_aspect("equal")
     ax.grid(False)
-    ax.set_xlabel("$w_1$")
-    ax.set_ylabel("$w_2$")
     return ax
 
 
@@ -114,74 +101,41 @@ def _draw_paths(
     ax: Axes,
     paths: pd.DataFrame,
     hulls: bool | Literal["method", "run"],
-    padding: float | int,
+    padding: float,
     trace: Literal["latent", "quantized"] | None,
     palette: Mapping[str, Any] | None,
 ) -> list[Line2D]:
-    """Draws every search and returns one legend handle per method, plus those of start and end."""
-    latent = trace == "latent" and {"w1", "w2"} <= set(paths.columns)
-    columns = ["w1", "w2"] if latent else ["q1", "q2"]
+    """Draw every search and return one legend handle per method, plus those of start and end."""
+    points = ["q1", "q2"]
+    traced = ["w1", "w2"] if trace == "latent" and {"w1", "w2"} <= set(paths.columns) else points
     handles = []
-    hues = hue_colors(paths["method"], palette)
-    for order, (method, (color, name)) in enumerate(hues.items()):
-        ours = paths[paths["method"] == method]
-        runs = [run.sort_values("step", kind="stable") for _, run in ours.groupby("start", sort=False)]
-        for hulled in {True: [ours], "method": [ours], "run": runs, False: []}[hulls]:
+    for order, (method, (color, name)) in enumerate(hue_colors(paths["method"], palette).items()):
+        ours = paths[paths["method"] == method].sort_values("step", kind="stable")
+        runs = ours.groupby("start", sort=False)
+        for hulled in [own for _, own in runs] if hulls == "run" else [ours] if hulls else []:
             # Later methods get a little more room, so that equal hulls do not hide each other's outline.
-            outline = pad_hull(convex_hull(hulled[["q1", "q2"]]), padding * (1 + 0.3 * order))
-            ax.add_patch(
-                Polygon(
-                    outline,
-                    facecolor=(color, 0.16),
-                    edgecolor=color,
-                    linewidth=1.1,
-                    joinstyle="round",
-                    zorder=1.5 - 0.01 * order,  # first methods on top: LSQ's small hull in AOQ's
-                    gid=f"hull-{method}",
-                )
-            )
-        visited = ours[["q1", "q2"]].drop_duplicates().to_numpy()
-        ax.scatter(
-            visited[:, 0],
-            visited[:, 1],
-            s=22 + 26 * order,
-            facecolors="none",
-            edgecolors=color,
-            linewidths=1.1,
-            zorder=2.6,
-            gid=f"visited-{method}",
-        )
-        for run in runs:
-            if trace is not None:
-                ax.plot(
-                    *run[columns].to_numpy().T,
-                    color=color,
-                    linewidth=0.8,
-                    alpha=0.85,
-                    zorder=2.4,
-                    gid=f"path-{method}",
-                )
-            ax.plot(
-                *run[columns].to_numpy()[0],
-                "o",
-                markersize=5,
-                color="white",
-                markeredgecolor="black",
-                markeredgewidth=0.9,
-                zorder=4,
-                gid="start",
-            )
-            ax.plot(
-                *run[["q1", "q2"]].to_numpy()[-1],
-                "*",
-                markersize=12 - 2.5 * order,
-                color=color,
-                markeredgecolor="white",
-                markeredgewidth=0.7,
-                zorder=4 + order,
-                gid=f"end-{method}",
-            )
+            outline = _outline(hulled[points].drop_duplicates().to_numpy(), padding * (1 + 0.3 * order))
+            face: dict[str, Any] = {"facecolor": (color, 0.16), "edgecolor": color, "joinstyle": "round"}
+            # First methods on top: LSQ's small hull in AOQ's.
+            ax.fill(*outline.T, linewidth=1.1, zorder=1.5 - 0.01 * order, gid=f"hull-{method}", **face)
+        ring: dict[str, Any] = {"s": 22 + 26 * order, "facecolors": "none", "edgecolors": color, "linewidths": 1.1}
+        ax.scatter(*ours[points].drop_duplicates().to_numpy().T, zorder=2.6, gid=f"visited-{method}", **ring)
+        if trace is not None:
+            line: dict[str, Any] = {"color": color, "linewidth": 0.8, "alpha": 0.85, "gid": f"path-{method}"}
+            shape: dict[str, Any] = {"x": traced[0], "y": traced[1], "units": "start", "estimator": None}
+            sns.lineplot(ours, sort=False, zorder=2.4, ax=ax, **shape, **line)
+        disc: dict[str, Any] = {"s": 25, "color": "white", "edgecolors": "black", "linewidths": 0.9, "gid": "start"}
+        ax.scatter(*runs[traced].first().to_numpy().T, zorder=4, **disc)
+        star: dict[str, Any] = {"marker": "*", "s": (12 - 2.5 * order) ** 2, "color": color, "edgecolors": "white"}
+        ax.scatter(*runs[points].last().to_numpy().T, zorder=5 + order, linewidths=0.7, gid=f"end-{method}", **star)
         handles.append(Line2D([], [], color=color, linewidth=1.8, label=name))
     start = Line2D([], [], linestyle="", marker="o", color="white", markeredgecolor="black", label="start")
     end = Line2D([], [], linestyle="", marker="*", markersize=8, color="#6B6B6B", markeredgecolor="white", label="end")
     return [*handles, start, end]
+
+
+def _outline(points: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+    """Return the convex hull of discs of `radius` around the points, which has an area even for a single one."""
+    angles = np.linspace(0.0, 2.0 * np.pi, 48, endpoint=False)
+    rims = (points[:, None] + radius * np.column_stack((np.cos(angles), np.sin(angles)))).reshape(-1, 2)
+    return rims[ConvexHull(rims).vertices]

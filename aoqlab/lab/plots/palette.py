@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from numbers import Real
 from types import MappingProxyType
-from typing import Any, SupportsFloat
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 
 from .. import methods
+from .labels import format_number
 
 # What figures show next to the registered methods.
 _OTHERS = {
@@ -45,7 +46,7 @@ VARIANT_COLORS: Mapping[str, str] = MappingProxyType(
         "perturbed weights": "#141464",
     }
 )
-"""Variants that stand beside each other in one picture, so none may look like another."""
+"""Variants that are next to each other in one picture, so none may look like another."""
 
 
 def _method_key(name: str) -> str:
@@ -56,12 +57,12 @@ def _method_key(name: str) -> str:
 
 
 def method_color(name: str) -> str:
-    """The colour of a method, as a hex string; upper and lower case are the same. Unknown: `ValueError`."""
+    """Return the colour of a method, as a hex string; upper and lower case are the same. Unknown: `ValueError`."""
     return METHOD_COLORS[_method_key(name)]
 
 
 def method_label(name: str) -> str:
-    """The name of a method as printed in a figure: `method_label("lsq") == "LSQ"`. Unknown: `ValueError`."""
+    """Return the name of a method as figures print it: `method_label("lsq") == "LSQ"`. Unknown: `ValueError`."""
     return _LOOKS[_method_key(name)][0]
 
 
@@ -70,62 +71,63 @@ def _part_of(name: str, source: str, low: float, high: float) -> Colormap:
     return LinearSegmentedColormap.from_list(name, colors)
 
 
-# Viridis without its palest end, so that the highest level still stands out from white paper.
+# Viridis without its palest end, so that the highest level still contrasts with white paper.
 LEVEL_CMAP: Colormap = _part_of("aoqlab_levels", "viridis", 0.0, 0.93)
 
 
 def level_colors(n: int) -> list[tuple[float, float, float, float]]:
-    """One colour per level, lowest level first, evenly spaced on the sequential level map."""
+    """Return one colour per level, lowest level first, evenly spaced on the sequential level map."""
     if n < 1:
         raise ValueError(f"level_colors needs at least one level, got n = {n}")
     positions = np.linspace(0.0, 1.0, n) if n > 1 else np.array([0.5])
     return [tuple(map(float, LEVEL_CMAP(position))) for position in positions]  # type: ignore[misc]
 
 
-def text_color_on(background: Any) -> str:
-    """Black or white, whichever reads better on `background` (relative luminance of WCAG 2)."""
-    rgb = np.asarray(to_rgb(background))
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    luminance = float(linear @ np.array([0.2126, 0.7152, 0.0722]))
-    return "black" if luminance > 0.18 else "white"
-
-
 def hue_colors(values: Iterable[Hashable], palette: Mapping[Any, Any] | None = None) -> dict[Any, tuple[Any, str]]:
-    """Colour and printed name of every distinct value of a hue column, in drawing order.
+    """Return colour and printed name of every distinct value of a hue column, in drawing order.
 
     Numbers get the sequential map in ascending order, methods their own colour in the order of
     `METHOD_COLORS`; `palette` (value → colour) decides both colour and order where given. A name that
     neither knows and a missing value raise `ValueError`.
     """
-    distinct = list(dict.fromkeys(values))
+    distinct: list[Any] = list(dict.fromkeys(values))
     if any(pd.isna(value) for value in distinct):
         raise ValueError("the hue column holds missing values; drop or name them first")
+    numbers = bool(distinct) and all(isinstance(value, Real) for value in distinct)
     if palette is not None:
         unknown = [value for value in distinct if value not in palette]
         if unknown:
             raise ValueError(f"palette has no colour for {unknown}; it knows {list(palette)}")
-        return {value: (palette[value], _printed(value)) for value in palette if value in distinct}
-    if distinct and all(isinstance(value, Real) for value in distinct):
-        numbers = sorted(distinct)  # type: ignore[type-var]
-        return {v: (c, format_number(v)) for v, c in zip(numbers, level_colors(len(numbers)), strict=True)}  # type: ignore[arg-type]
+        name: Any = format_number if numbers else variant_label
+        return {value: (palette[value], name(value)) for value in palette if value in distinct}
+    if numbers:
+        return {v: (c, format_number(v)) for v, c in zip(sorted(distinct), level_colors(len(distinct)), strict=True)}
     order = list(METHOD_COLORS)
-    methods = sorted((str(value) for value in distinct), key=lambda name: order.index(_method_key(name)))
-    return {name: (method_color(name), method_label(name)) for name in methods}
+    methods = sorted(map(str, distinct), key=lambda method: order.index(_method_key(method)))
+    return {method: (method_color(method), method_label(method)) for method in methods}
 
 
-def _printed(value: Any) -> str:
-    if isinstance(value, Real):
-        return format_number(float(value))
-    return variant_label(value)
+def hued(
+    frame: pd.DataFrame, hue: str, palette: Mapping[Any, Any] | None = None, *, count: str | None = None
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the frame with its hues' printed names as the column "name", and seaborn's arguments to draw by them.
+
+    `count`: the column whose distinct values, per hue, the names count in brackets.
+    """
+    looks = hue_colors(frame[hue], palette)
+    counts = frame.groupby(hue)[count].nunique() if count else {}
+    names = {value: f"{name} (n = {counts[value]})" if count else name for value, (_, name) in looks.items()}
+    colors = {names[value]: color for value, (color, _) in looks.items()}
+    return frame.assign(name=frame[hue].map(names)), {"hue": "name", "hue_order": list(colors), "palette": colors}
 
 
 _SYMBOLS = {"lr": r"$\eta$", "shrink_min": r"$\alpha_{\mathrm{min}}$", "step": "$s_0$"}
 
 
 def variant_label(name: str) -> str:
-    """A variant of a method as printed in a figure: "aoq no dampening" is "AOQ, no dampening".
+    """Return a variant's name as figures print it: "aoq no dampening" is "AOQ, no dampening".
 
-    A name that does not begin with a method stays as it is.
+    A name that does not begin with a method is returned unchanged.
     """
     first, *rest = str(name).split() or [""]
     if first.lower() not in METHOD_COLORS:
@@ -140,24 +142,10 @@ def _setting(key: str, value: str) -> str:
 
 
 def variant_palette(names: Iterable[str]) -> dict[str, str]:
-    """Variant → colour, those of `VARIANT_COLORS` first; other variants have the colour of their method.
+    """Return variant → colour, in the order of `VARIANT_COLORS`; other variants have the colour of their method.
 
     `ValueError` where the first word of such a name is no method.
     """
     distinct = list(dict.fromkeys(names))
     others = {name: method_color(name.split()[0]) for name in distinct if name not in VARIANT_COLORS}
     return {name: color for name, color in VARIANT_COLORS.items() if name in distinct} | others
-
-
-def format_number(value: SupportsFloat, digits: int = 3) -> str:
-    """A number as figures print it: `digits` significant digits, a true minus sign, 10ⁿ from 10⁵ on."""
-    number = float(value)
-    if 1e3 <= abs(number) < 1e5:
-        return f"{round(number)}".replace("-", "\N{MINUS SIGN}")
-    text = f"{number + 0.0:.{digits}g}"  # + 0.0 turns −0 into 0
-    if "e" in text:
-        mantissa, exponent = text.split("e")
-        power = rf"10^{{{int(exponent)}}}"
-        text = f"${power}$" if mantissa == "1" else rf"${mantissa}\times {power}$"
-        return text
-    return text.replace("-", "\N{MINUS SIGN}")

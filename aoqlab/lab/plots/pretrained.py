@@ -10,8 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from ._frames import Values, current_axes, require_columns, vector
-from .palette import format_number, level_colors, method_label
+from .labels import format_number
+from .palette import level_colors, method_label
+from .tables import Values, require_columns, vector
 
 # Rows a full-height ridge may reach into: more shows small ridges better, less keeps neighbours apart.
 _OVERLAP = 1.7
@@ -29,7 +30,7 @@ def pretrained_histograms(
     method: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Figure 2: for every final quantized value, the histogram of the pre-trained weights that ended there.
+    """Draw, for every final quantized value, the histogram of the pre-trained weights that ended there.
 
     `frame`: one row per weight, columns `weight` (its pre-trained value) and `level` (its final quantized
     value). "ridge" stacks the histograms as rows of one common scale (the bar at the upper right gives it),
@@ -41,129 +42,65 @@ def pretrained_histograms(
     Missing columns, weights that are not finite, and axes of the wrong kind raise `ValueError`.
     """
     require_columns(frame, [weight, level], "pretrained_histograms")
-    rows = vector(np.unique(frame[level]) if levels is None else levels, "levels", ascending=True)
-    strangers = sorted(set(frame[level].astype(float)) - set(rows))
+    if kind not in ("ridge", "bars3d"):
+        raise ValueError(f'kind must be "ridge" or "bars3d", got {kind!r}')
+    weights, final = vector(frame[weight], "weights"), frame[level].to_numpy(dtype=np.float64)
+    rows = vector(np.unique(final) if levels is None else levels, "levels", ascending=True)
+    strangers = sorted(set(final) - set(rows))
     if strangers:
         raise ValueError(f"levels lacks values that the frame holds: {strangers}")
-    weights = vector(frame[weight], "weights")
-    low, high = map(float, xlim if xlim is not None else (weights.min(), weights.max()))
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, bins + 1)
-    final = frame[level].to_numpy(dtype=np.float64)
-    counts = np.stack([np.histogram(weights[final == row], bins=edges)[0] for row in rows])
-    totals = np.array([int((final == row).sum()) for row in rows])
+    limits = None if xlim is None else (float(xlim[0]), float(xlim[1]))
+    edges = np.histogram_bin_edges(weights, bins, limits)
+    counts = np.stack([np.histogram(weights[final == row], edges)[0] for row in rows])
+    if ax is None:
+        ax = plt.gca() if kind == "ridge" else plt.figure().add_subplot(projection="3d")
+    if (ax.name == "3d") != (kind == "bars3d"):
+        raise ValueError(f'kind="bars3d", and it alone, needs axes made with projection="3d"; got kind={kind!r}')
     if kind == "ridge":
-        ax = _ridge(current_axes(ax), rows, counts, totals, edges)
-    elif kind == "bars3d":
-        ax = _bars3d(ax, rows, counts, edges)
+        _draw_ridges(ax, counts, np.array([(final == row).sum() for row in rows]), edges)
     else:
-        raise ValueError(f'kind must be "ridge" or "bars3d", got {kind!r}')
-    ax.set_xlabel(r"pre-trained weight $w_{\mathrm{pre}}$")
+        _draw_bars(ax, counts, edges)
+    ax.set_yticks(range(len(rows)), [format_number(row) for row in rows])
+    ax.set(xlim=(edges[0], edges[-1]), xlabel=r"pre-trained weight $w_{\mathrm{pre}}$")
+    ax.set_ylabel(r"final quantized weight $\hat w$")
     if method is not None:
         # Three-dimensional axes leave their upper part empty.
         ax.set_title(method_label(method), y=0.96 if kind == "bars3d" else None)
     return ax
 
 
-def _ridge(
-    ax: Axes,
-    rows: NDArray[np.float64],
-    counts: NDArray[np.int64],
-    totals: NDArray[np.int64],
-    edges: NDArray[np.float64],
-) -> Axes:
+def _draw_ridges(ax: Axes, counts: NDArray[np.int64], totals: NDArray[np.int64], edges: NDArray[np.float64]) -> None:
     scale = _OVERLAP / max(int(counts.max()), 1)
-    colors = level_colors(len(rows))
-    for index in reversed(range(len(rows))):
-        heights = index + counts[index] * scale
-        # Lower rows lie in front, each with a white rim that parts it from the row behind.
-        front = 2 + (len(rows) - index) * 0.01
-        ax.stairs(
-            heights,
-            edges,
-            baseline=index,
-            fill=True,
-            color=colors[index],
-            alpha=0.82,
-            linewidth=0,
-            zorder=front,
-        )
+    right: Any = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points", "xytext": (4, 0), "va": "center"}
+    for index, (color, row, total) in enumerate(zip(level_colors(len(counts)), counts, totals, strict=True)):
+        # Lower rows are in front, each with a white rim that separates it from the row behind.
+        front, heights = 3 - 0.01 * index, index + row * scale
+        ax.stairs(heights, edges, baseline=index, fill=True, color=color, alpha=0.82, linewidth=0, zorder=front)
         ax.stairs(heights, edges, baseline=None, color="white", linewidth=1.0, zorder=front + 0.004)
-        ax.axhline(index, color=colors[index], linewidth=0.8, zorder=front + 0.005)
-        ax.annotate(
-            f"n = {totals[index]:,}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
-            (1.0, index),
-            xycoords=ax.get_yaxis_transform(),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize="x-small",
-        )
-    ax.set_yticks(range(len(rows)), [format_number(row) for row in rows])
-    ax.set_ylim(-0.1, len(rows) - 1 + _OVERLAP + 0.1)
-    ax.set_xlim(edges[0], edges[-1])
-    ax.set_ylabel(r"final quantized weight $\hat w$")
+        ax.axhline(index, color=color, linewidth=0.8, zorder=front + 0.005)
+        number = f"n = {total:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+        ax.annotate(number, (1.0, index), fontsize="x-small", **right)
+    # Ridges have no axis of counts: a bar of a round number of weights gives their scale.
+    room = max(float(counts.max()) / 2, 1.0)
+    size = max(step * 10 ** int(np.log10(room)) for step in (1, 2, 5) if step * 10 ** int(np.log10(room)) <= room)
+    ends = np.array([0, size * scale]) + len(counts) - 0.55
+    line: dict[str, Any] = {"color": "#333333", "linewidth": 1.6, "solid_capstyle": "butt", "gid": "scale-bar"}
+    ax.plot([1.02] * 2, ends, transform=ax.get_yaxis_transform(), clip_on=False, **line)
+    ax.annotate(f"{size} weights\nper bin", (1.02, ends.mean()), fontsize="x-small", **right)
+    ax.set_ylim(-0.1, len(counts) - 1 + _OVERLAP + 0.1)
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
-    _scale_bar(ax, scale, int(counts.max()), len(rows) - 0.55)
-    return ax
 
 
-def _scale_bar(ax: Axes, scale: float, tallest: int, bottom: float) -> None:
-    """A bar of a round number of weights beside the top row: ridges have no axis of counts."""
-    room = max(tallest * 0.5, 1)
-    magnitude = 10 ** int(np.floor(np.log10(room)))
-    size = max(step * magnitude for step in (1, 2, 5) if step * magnitude <= room)
-    ax.plot(
-        [1.02] * 2,
-        [bottom, bottom + size * scale],
-        transform=ax.get_yaxis_transform(),
-        color="#333333",
-        linewidth=1.6,
-        solid_capstyle="butt",
-        clip_on=False,
-        gid="scale-bar",
-    )
-    ax.annotate(
-        f"{size} weights\nper bin",
-        (1.02, bottom + size * scale / 2),
-        xycoords=ax.get_yaxis_transform(),
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize="x-small",
-    )
-
-
-def _bars3d(ax: Axes | None, rows: NDArray[np.float64], counts: NDArray[np.int64], edges: NDArray[np.float64]) -> Axes:
-    if ax is None:
-        ax = plt.figure().add_subplot(projection="3d")
-    if ax.name != "3d":
-        raise ValueError('kind="bars3d" needs axes made with projection="3d"; these are two-dimensional')
-    solid: Any = ax
-    width = float(edges[1] - edges[0])
-    for index, color in reversed(list(enumerate(level_colors(len(rows))))):
+def _draw_bars(solid: Any, counts: NDArray[np.int64], edges: NDArray[np.float64]) -> None:
+    look: dict[str, Any] = {"shade": True, "edgecolor": (1, 1, 1, 0.25), "linewidth": 0.2}
+    for index, color in reversed(list(enumerate(level_colors(len(counts))))):
         full = counts[index] > 0
-        solid.bar3d(
-            edges[:-1][full],
-            index - 0.3,
-            0,
-            width,
-            0.6,
-            counts[index][full],
-            color=color,
-            shade=True,
-            edgecolor=(1, 1, 1, 0.25),
-            linewidth=0.2,
-        )
-    solid.set_yticks(range(len(rows)), [format_number(row) for row in rows])
-    solid.set_xlim(edges[0], edges[-1])
-    solid.set_ylabel(r"quantized weight $\hat w$")
+        lefts, heights = edges[:-1][full], counts[index][full]
+        solid.bar3d(lefts, index - 0.3, 0, edges[1] - edges[0], 0.6, heights, color=color, **look)
     solid.set_zlabel("weights per bin")
     solid.view_init(elev=28, azim=-62)
     solid.set_box_aspect((1.5, 1.1, 0.85), zoom=1.02)
     for axis in (solid.xaxis, solid.yaxis, solid.zaxis):
         axis.set_pane_color((1.0, 1.0, 1.0, 0.0))
-    return solid

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
@@ -36,7 +35,7 @@ def save_figure(
     formats: Sequence[str] = ("png", "svg", "pdf"),
     dpi: float | int = 300,
 ) -> dict[str, Path]:
-    """Writes a figure as PNG, SVG and PDF with a JSON sidecar, whole or not at all; returns format → path.
+    """Write a figure as PNG, SVG and PDF with a JSON sidecar, whole or not at all; return format → path.
 
     The sidecar holds `parameters` (numbers, texts, paths, arrays, dataclasses, nested as you like),
     `seeds`, the files `data` that the figure was drawn from with their SHA-256, the versions of the
@@ -45,9 +44,9 @@ def save_figure(
     figure gives the same pictures, byte by byte; only the sidecar is dated.
 
     Everything is rendered and recorded before the first byte is written, so an error leaves older files as
-    they were. `name`: letters, digits, "-", "_" and ".", no extension. Bad names and formats raise
-    `ValueError`, a missing data file `FileNotFoundError`, a parameter that JSON cannot hold `TypeError`
-    with its place, a failed drawing `RuntimeError`, a full disk `NotWrittenError` (an `OSError`).
+    they were. Text stays text in SVG and PDF. `name`: letters, digits, "-", "_" and ".", no extension. Bad
+    names and formats raise `ValueError`, a missing data file `FileNotFoundError`, a parameter that JSON
+    cannot hold `TypeError`, a failed drawing `RuntimeError`, a full disk `NotWrittenError` (an `OSError`).
     """
     _check_name(name)
     chosen = list(dict.fromkeys(formats))
@@ -61,7 +60,7 @@ def save_figure(
         "name": name,
         "parameters": _recorded(dict(parameters or {}), "parameters"),
         "seeds": None if seeds is None else _recorded(list(seeds), "seeds"),
-        "data": [_data_record(path) for path in _as_list(data)],
+        "data": [_data_record(Path(path)) for path in ([data] if isinstance(data, (str, Path)) else data or [])],
         **provenance(),
     }
     pictures = {form: _render(fig, name, form, dpi) for form in chosen}
@@ -77,7 +76,7 @@ def save_figure(
 
 
 def load_figure_info(name_or_path: str | Path, folder: str | Path | None = None) -> dict[str, Any]:
-    """The record that `save_figure` left beside a figure.
+    """Return the record that `save_figure` wrote next to a figure.
 
     Given the figure's name (looked up in `folder`, by default the project's `figures/`), or the path of one
     of its pictures or of the sidecar. None there: `FileNotFoundError`; cut short or not such a record:
@@ -90,7 +89,8 @@ def load_figure_info(name_or_path: str | Path, folder: str | Path | None = None)
     where = given.parent if given.parent != Path() or given.is_absolute() else base
     path = where / f"{given.name}.json"
     if not path.is_file():
-        raise FileNotFoundError(f"no figure record {path}; saved there: {_saved(where) or 'none'}")
+        saved = ", ".join(sorted(found.stem for found in where.glob("*.json")))
+        raise FileNotFoundError(f"no figure record {path}; saved there: {saved or 'none'}")
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -109,13 +109,9 @@ def _check_name(name: str) -> None:
         raise ValueError(f"give the figure name without an extension, got {name!r}")
 
 
-def _saved(folder: Path) -> str:
-    return ", ".join(sorted(path.stem for path in folder.glob("*.json")))
-
-
 def _render(fig: Figure, name: str, form: str, dpi: float | int) -> bytes:
     buffer = io.BytesIO()
-    settings: Any = {"svg.hashsalt": "aoqlab", "svg.fonttype": "path", "pdf.fonttype": 42}
+    settings: Any = {"svg.hashsalt": "aoqlab", "svg.fonttype": "none", "pdf.fonttype": 42}
     try:
         with mpl.rc_context(settings):
             fig.savefig(buffer, format=form, dpi=dpi, metadata=_METADATA[form])
@@ -124,55 +120,45 @@ def _render(fig: Figure, name: str, form: str, dpi: float | int) -> bytes:
     return buffer.getvalue()
 
 
-def _as_list(data: str | Path | Sequence[str | Path] | None) -> list[Path]:
-    if data is None:
-        return []
-    return [Path(data)] if isinstance(data, (str, Path)) else [Path(path) for path in data]
-
-
 def _data_record(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"the data file {path} does not exist")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     whole = path.resolve()
-    # Outside the project only the name is kept: where a home folder lies says nothing about the figure.
+    # Outside the project only the name is kept: the place of a home folder says nothing about the figure.
     root = project_root().resolve()
     inside = whole.is_relative_to(root)
     return {"path": whole.relative_to(root).as_posix() if inside else path.name, "sha256": digest}
 
 
 def _recorded(value: Any, place: str) -> Any:
+    """Return `value` as JSON holds it: arrays as lists, dataclasses as objects, NaN and infinities as texts."""
     try:
-        return _jsonable(value, place)
-    except RecursionError:
-        raise TypeError(f"{place} cannot be recorded: nested too deeply, or holding themselves") from None
-
-
-def _jsonable(value: Any, place: str) -> Any:
-    """`value` as JSON can hold it; `place` names it in the error. NaN and infinities become texts."""
-    if value is None or isinstance(value, (bool, int, str)):
-        return value if type(value) in (bool, int, str, type(None)) else _plain(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else str(float(value))
-    if isinstance(value, Path):
-        return value.as_posix()
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _jsonable(getattr(value, field.name), f"{place}.{field.name}") for field in fields(value)}
-    if isinstance(value, Mapping):
-        keys = [str(key) for key in value]
-        if len(set(keys)) < len(keys):
-            raise TypeError(f"{place} has keys that are equal as texts: {sorted(keys)}")
-        return {str(key): _jsonable(item, f"{place}[{str(key)!r}]") for key, item in value.items()}
-    if isinstance(value, Set):
-        return sorted((_jsonable(item, place) for item in value), key=repr)
-    if isinstance(value, (list, tuple, range)):
-        return [_jsonable(item, f"{place}[{index}]") for index, item in enumerate(value)]
-    if hasattr(value, "tolist"):  # arrays, tensors, series and their scalars, without importing what they belong to
-        return _jsonable(value.tolist(), place)
-    raise TypeError(f"{place} cannot be recorded: a {type(value).__name__} has no JSON form")
+        return json.loads(json.dumps(value, default=_plain), parse_constant=str, object_pairs_hook=_object)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(f"{place} cannot be recorded: {error}") from None
 
 
 def _plain(value: Any) -> Any:
-    """The bare int or str behind a subclass such as an Enum member."""
-    return int(value) if isinstance(value, int) else str(value)
+    """Return what JSON has no form for as something nearer to it."""
+    if isinstance(value, Path):
+        return value.as_posix()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Set):
+        return sorted(value, key=repr)
+    if hasattr(value, "tolist"):  # arrays, tensors, series and their scalars, without importing what they belong to
+        return value.tolist()
+    if isinstance(value, range):
+        return list(value)
+    raise TypeError(f"JSON has no form for an object of type {type(value).__name__}: {value!r}")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object that these members make; two keys may be one as texts, such as 1 and "1"."""
+    if len(dict(pairs)) < len(pairs):
+        raise TypeError(f"it has keys that are equal as texts: {sorted(key for key, _ in pairs)}")
+    return dict(pairs)

@@ -11,7 +11,7 @@ import matplotlib as mpl
 
 
 def style_settings() -> dict[str, Any]:
-    """The settings of the package's style sheet, by matplotlib name."""
+    """Return the settings of the package's style sheet, by matplotlib name."""
     # matplotlib types its settings' names one by one; here they come from a file.
     read: Any = mpl.rc_params_from_file
     with as_file(files("aoqlab.lab.plots") / "aoqlab.mplstyle") as path:
@@ -19,7 +19,7 @@ def style_settings() -> dict[str, Any]:
 
 
 def use_style(overrides: Mapping[str, Any] | None = None) -> ExitStack:
-    """Applies the package's style sheet at once; used in a `with` statement, only until the block ends.
+    """Apply the package's style sheet at once; used in a `with` statement, only until the block ends.
 
     `use_style()` at the top of a notebook styles all that follows; `with use_style({"font.size": 10}):`
     styles one block and puts back what was there before. Only settings that the sheet or `overrides` names

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from matplotlib.colors import ListedColormap
 
-from ._frames import current_axes, require_columns
-from .palette import format_number
+from .heatmaps import undrawn
+from .labels import format_number
+from .tables import require_columns
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,19 @@ _SHORT_UNITS = {
 
 
 def verdict_look(verdict: str) -> Look:
-    """Colours and symbol of a verdict. Unknown: ``ValueError``."""
+    """Return colours and symbol of a verdict. Unknown: `ValueError`."""
     if verdict not in VERDICTS:
         raise ValueError(f"unknown verdict {verdict!r}; there are {', '.join(VERDICTS)}")
     return VERDICTS[verdict]
 
 
 def short_unit(unit: str) -> str:
-    """A unit as short as cells of a table need it."""
+    """Return a unit as short as cells of a table need it."""
     return _SHORT_UNITS.get(unit, unit)
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """A number with its sign, as in "+0.49"; zero, and what differs from it by rounding alone, has none."""
+    """Return a number with its sign, as in "+0.49"; zero, and what differs from it by rounding alone, has none."""
     if abs(value) < ROUNDING:
         return "0"
     return f"+{format_number(value, digits)}" if value > 0 else format_number(value, digits)
@@ -66,7 +71,7 @@ def verdict_grid(
     labels: Mapping[str, str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Claims by data sets: each cell a verdict by colour, symbol and word, with its effect and unit.
+    """Draw claims by data sets: each cell a verdict by colour, symbol and word, with its effect and unit.
 
     `claims`: one row per claim and data set, columns "claim", "data", "verdict", "effect", "unit". `rows` and `columns`
     give order and completeness (default: as they come); a cell without a row in the table says "not tried". `labels`
@@ -75,29 +80,31 @@ def verdict_grid(
     require_columns(claims, ["claim", "data", "verdict", "effect", "unit"], "verdict_grid")
     if claims.duplicated(["claim", "data"]).any():
         raise ValueError("claims has several rows for one claim and data set; select one budget for each first")
-    ax, labels = current_axes(ax), labels or {}
+    ax, labels = plt.gca() if ax is None else ax, labels or {}
     down = list(rows) if rows is not None else list(claims["claim"].unique())
     across = list(columns) if columns is not None else list(claims["data"].unique())
     found = {(row.claim, row.data): row for row in claims.itertuples()}
-    for y, claim in enumerate(down):
-        for x, data in enumerate(across):
-            cell = found.get((claim, data))
-            look = verdict_look(str(cell.verdict)) if cell is not None else None
-            face = look.tint if look else "white"
-            ax.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, facecolor=face, gid=f"cell-{claim}-{data}"))
-            if cell is None or look is None:
-                ax.text(x, y, "not tried", ha="center", va="center", fontsize=6.5, color="#8C8C8C")
-                continue
-            word = f"{look.symbol} {cell.verdict}"
-            ax.text(x, y - 0.19, word, ha="center", va="center", fontsize=7, fontweight="bold", color=look.color)
-            effect = f"{signed(cell.effect)} {short_unit(str(cell.unit))}"
-            ax.text(x, y + 0.21, effect, ha="center", va="center", fontsize=6.5)
-    ax.set_xlim(-0.5, len(across) - 0.5)
-    ax.set_ylim(len(down) - 0.5, -0.5)
-    ax.set_xticks(range(len(across)), [labels.get(name, name) for name in across])
-    ax.set_yticks(range(len(down)), [labels.get(name, name) for name in down])
+    looks = {place: verdict_look(str(row.verdict)) for place, row in found.items()}
+    number = {look: place for place, look in enumerate(VERDICTS.values())}
+    shades = pd.Series({place: number[look] for place, look in looks.items()}, dtype=float).unstack()
+    tints = ListedColormap([look.tint for look in VERDICTS.values()])
+    scale: dict[str, Any] = {"cmap": tints, "vmin": -0.5, "vmax": len(VERDICTS) - 0.5, "cbar": False}
+    with undrawn(ax):
+        sns.heatmap(shades.reindex(index=down, columns=across).rename(labels, axis=0), linewidths=2.5, ax=ax, **scale)
+    for (y, claim), (x, data) in itertools.product(enumerate(down), enumerate(across)):
+        place = (claim, data)
+        if place not in found:
+            ax.text(x + 0.5, y + 0.5, "not tried", ha="center", va="center", fontsize=6.5, color="#8C8C8C")
+            continue
+        look, row = looks[place], found[place]
+        word: dict[str, Any] = {"fontsize": 7, "fontweight": "bold", "color": look.color}
+        ax.text(x + 0.5, y + 0.31, f"{look.symbol} {row.verdict}", ha="center", va="center", **word)
+        effect = f"{signed(row.effect)} {short_unit(str(row.unit))}"
+        ax.text(x + 0.5, y + 0.71, effect, ha="center", va="center", fontsize=6.5)
+    ax.set_xticks(ax.get_xticks(), [labels.get(name, name) for name in across], rotation=0)
+    ax.set_yticks(ax.get_yticks(), [labels.get(name, name) for name in down], rotation=0)
+    ax.grid(False)
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
-    ax.grid(False)
-    ax.spines[:].set_visible(False)
+    ax.set(xlabel="", ylabel="")
     return ax

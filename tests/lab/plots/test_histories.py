@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from aoqlab.lab.plots import crossings_over_time, level_histogram_over_time, method_color
 
@@ -16,33 +17,45 @@ HISTORY = pd.concat(
 STAGES = [(0, 20, "shrink"), (20, 60, "widen"), (60, 100, "dampen")]
 
 
-def lines(ax, start):
-    return {line.get_gid(): line for line in ax.lines if (line.get_gid() or "").startswith(start)}
+def lines(ax, method, *, bold):
+    own = [
+        line for line in ax.lines if to_hex(line.get_color()) == method_color(method).lower() and len(line.get_xdata())
+    ]
+    return [line for line in own if (line.get_linewidth() > 1) == bold]
 
 
 def test_the_bold_line_is_the_mean_over_seeds(ax, drawn):
     crossings_over_time(HISTORY, ax=ax)
     for method in ("lsq", "aoq"):
-        line = lines(ax, "mean-")[f"mean-{method}"]
+        (line,) = lines(ax, method, bold=True)
         expected = HISTORY[HISTORY["method"] == method].groupby("step")["crossings"].mean()
         assert np.allclose(line.get_ydata(), expected)
-        assert line.get_color() == method_color(method)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["LSQ (n = 4)", "AOQ (n = 4)"]
+    drawn(ax)
+
+
+def test_on_a_logarithmic_scale_the_mean_stays_the_arithmetic_one(ax, drawn):
+    ax.set_yscale("log")
+    crossings_over_time(HISTORY, logy=True, ax=ax)
+    (line,) = lines(ax, "aoq", bold=True)
+    expected = HISTORY[HISTORY["method"] == "aoq"].groupby("step")["crossings"].mean()
+    assert np.allclose(line.get_ydata(), expected)
+    assert ax.get_yscale() == "log"
     drawn(ax)
 
 
 def test_every_seed_is_seen(ax):
     crossings_over_time(HISTORY, ax=ax)
-    seeds = lines(ax, "seed-")
-    assert len(seeds) == 8
-    one = HISTORY[(HISTORY["method"] == "aoq") & (HISTORY["seed"] == 2)]
-    assert np.array_equal(seeds["seed-aoq-2"].get_ydata(), one["crossings"])
+    own = HISTORY[HISTORY["method"] == "aoq"].pivot(index="seed", columns="step", values="crossings")
+    assert np.array_equal([line.get_ydata() for line in lines(ax, "aoq", bold=False)], own)
 
 
 @pytest.mark.parametrize("spread", ["minmax", "sd"])
-def test_bands_span_the_seeds(ax, find, spread):
-    crossings_over_time(HISTORY, spread=spread, ax=ax)
-    assert not lines(ax, "seed-")
-    y = find(ax, "band-lsq")[0].get_paths()[0].vertices[:, 1]
+def test_bands_span_the_seeds(ax, spread):
+    errorbar = ("pi", 100) if spread == "minmax" else "sd"
+    crossings_over_time(HISTORY, seeds=False, errorbar=errorbar, ax=ax)
+    assert not lines(ax, "lsq", bold=False)
+    y = ax.collections[0].get_paths()[0].vertices[:, 1]
     groups = HISTORY[HISTORY["method"] == "lsq"].groupby("step")["crossings"]
     low, high = (
         (groups.min(), groups.max())
@@ -58,20 +71,21 @@ def test_bands_span_the_seeds(ax, find, spread):
 def test_a_column_run_tells_runs_apart(ax):
     history = HISTORY.assign(run=HISTORY["method"] + HISTORY["seed"].astype(str), seed=0)
     crossings_over_time(history, ax=ax)
-    assert len(lines(ax, "seed-")) == 8
+    assert len(lines(ax, "lsq", bold=False)) == len(lines(ax, "aoq", bold=False)) == 4
 
 
 def test_runs_of_different_length_are_averaged_where_they_are(ax):
     history = HISTORY[(HISTORY["seed"] > 0) | (HISTORY["step"] < 50)]
     crossings_over_time(history, ax=ax)
-    assert len(lines(ax, "seed-")["seed-lsq-0"].get_xdata()) == 5
-    assert len(lines(ax, "mean-")["mean-lsq"].get_xdata()) == 10
+    assert [len(line.get_xdata()) for line in lines(ax, "lsq", bold=False)] == [5, 10, 10, 10]
+    assert len(lines(ax, "lsq", bold=True)[0].get_xdata()) == 10
 
 
 def test_numeric_hues_and_other_columns(ax):
     history = HISTORY.rename(columns={"crossings": "explored_volume"}).assign(lr=1e-3)
     crossings_over_time(history[history["method"] == "aoq"], y="explored_volume", hue="lr", ax=ax)
     assert ax.get_ylabel() == "explored log-volume (share)"
+    assert ax.yaxis.get_major_formatter()(0.25) == "25%"
     assert ax.get_legend().get_title().get_text() == r"learning rate $\eta$"
 
 

@@ -1,8 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
-from aoqlab.lab.plots import convex_hull, landscape, method_color
+from aoqlab.lab.plots import landscape, method_color
+from aoqlab.lab.plots.landscapes import _outline
 
 FINE = np.linspace(-1.75, 1.75, 29)
 X, Y = np.meshgrid(FINE, FINE[:21])
@@ -35,12 +37,24 @@ def test_every_grid_point_is_a_dot(ax, find):
     assert set(np.unique(dots)) == set(np.arange(-1.5, 1.6, 0.5))
 
 
-def test_hulls_match_the_visited_points(ax, find):
-    draw(ax, paths=PATHS, hull_padding=0.0)
+def test_hulls_are_those_of_the_visited_points_grown_by_the_padding(ax, find):
+    draw(ax, paths=PATHS, hull_padding=0.1)
     (patch,) = find(ax, "hull-aoq")
-    visited = PATHS.loc[PATHS["method"] == "aoq", ["q1", "q2"]]
-    assert np.array_equal(patch.get_xy()[:-1], convex_hull(visited))
+    visited = PATHS.loc[PATHS["method"] == "aoq", ["q1", "q2"]].to_numpy()
+    outline = patch.get_xy()
+    grown = 0.1 * 1.3  # as the second method
+    distance = np.linalg.norm(outline[:, None] - visited, axis=-1).min(axis=1)
+    assert np.allclose(distance, grown)
+    assert patch.get_path().contains_points(visited).all()
     assert patch.get_facecolor()[3] < 0.5
+
+
+@pytest.mark.parametrize("points", [[[0, 0]], [[0, 0], [1, 0]], [[0, 0], [1, 0], [0, 1]]])
+def test_an_outline_keeps_its_distance(points):
+    outline = _outline(np.array(points, dtype=float), 0.1)
+    distance = np.linalg.norm(outline[:, None] - np.asarray(points)[None], axis=-1).min(axis=1)
+    assert np.allclose(distance, 0.1)
+    assert len(outline) > 10
 
 
 def test_one_hull_per_run_on_request(ax, find):
@@ -83,9 +97,10 @@ def test_steps_count_not_rows(ax, find):
 def test_ends_lie_on_the_grid_in_the_methods_colour(ax, find):
     draw(ax, paths=PATHS)
     ends = find(ax, "end-aoq")
-    assert [tuple(end.get_xydata()[0]) for end in ends] == [(0.5, -0.5), (1.0, 0.5)]
-    assert {end.get_color() for end in ends} == {method_color("aoq")}
-    assert len(find(ax, "start")) == 3
+    (ends,) = ends
+    assert [tuple(end) for end in ends.get_offsets()] == [(0.5, -0.5), (1.0, 0.5)]
+    assert to_hex(ends.get_facecolor()[0]) == method_color("aoq").lower()
+    assert sum(len(starts.get_offsets()) for starts in find(ax, "start")) == 3
 
 
 def test_each_visited_point_is_ringed_once(ax, find):
@@ -118,3 +133,5 @@ def test_wrong_shapes_and_columns_are_refused(ax):
         landscape(pd.DataFrame({"x": [0], "y": [0]}), ax=ax)
     with pytest.raises((TypeError, ValueError)):
         draw(ax, paths=PATHS, hulls="all")
+    with pytest.raises(ValueError, match="hull_padding"):
+        draw(ax, paths=PATHS, hull_padding=0.0)

@@ -1,6 +1,7 @@
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
@@ -15,7 +16,8 @@ from aoqlab.lab.plots import (
     variant_label,
     variant_palette,
 )
-from aoqlab.lab.plots.palette import format_number, hue_colors, text_color_on
+from aoqlab.lab.plots.labels import format_number
+from aoqlab.lab.plots.palette import hue_colors, hued
 
 # Methods that are one method under two names.
 ALIASES = {frozenset({"ltq", "n2uq"}), frozenset({"lsq", "conventional"}), frozenset({"aoq", "oscillating"})}
@@ -162,6 +164,9 @@ def test_thousands_keep_their_digits():
     assert format_number(99999) == "99999"
 
 
-def test_text_reads_on_both_ends():
-    assert text_color_on("white") == "black"
-    assert text_color_on("#0b1030") == "white"
+def test_hues_are_named_counted_and_coloured_for_seaborn():
+    runs = pd.DataFrame({"method": ["aoq", "lsq", "aoq"], "seed": [0, 0, 1]})
+    frame, hues = hued(runs, "method", count="seed")
+    assert list(frame["name"]) == ["AOQ (n = 2)", "LSQ (n = 1)", "AOQ (n = 2)"]
+    assert hues["hue_order"] == ["LSQ (n = 1)", "AOQ (n = 2)"]
+    assert hues["palette"]["LSQ (n = 1)"] == METHOD_COLORS["lsq"]

@@ -2,6 +2,7 @@ from itertools import combinations
 
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from aoqlab.lab.plots import VERDICTS, verdict_grid
 from aoqlab.lab.plots.verdicts import short_unit, signed, verdict_look
@@ -35,12 +36,14 @@ def test_what_has_no_row_was_not_tried(ax):
     assert texts(ax).count("not tried") == 3
 
 
-def test_colours_and_symbols_differ_between_verdicts(ax, find):
+def test_colours_and_symbols_differ_between_verdicts(ax, drawn):
     verdict_grid(CLAIMS, ax=ax)
-    faces = {
-        find(ax, f"cell-{c}-{d}")[0].get_facecolor() for c, d in (("one", "toy"), ("one", "digits"), ("two", "toy"))
-    }
-    assert len(faces) == 3
+    drawn(ax)
+    one_toy, one_digits, two_toy, untried = map(to_hex, ax.collections[0].get_facecolors())
+    assert (one_toy, one_digits, two_toy) == tuple(
+        VERDICTS[verdict].tint.lower() for verdict in ("reproduced", "not reproduced", "undecided")
+    )
+    assert ax.collections[0].get_facecolors()[3][3] == 0, untried
     for one, other in combinations(VERDICTS.values(), 2):
         assert one.symbol != other.symbol
 

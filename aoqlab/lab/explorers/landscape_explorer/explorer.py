@@ -143,7 +143,7 @@ class Landscape(Explorer):
         plots.landscape(values, self.problem.levels, x=x, y=y, paths=paths, trace=state["trace"], ax=left)
         frame = paths.rename(columns={"start": "run"})
         stages = [stage for stage in self.stages() if stage[0] < self.value("step", state)]
-        plots.crossings_over_time(frame, y="value", spread=None, stages=stages, ax=right)
+        plots.crossings_over_time(frame, y="value", seeds=False, stages=stages, ax=right)
         right.set(ylabel=r"$f$ at the grid point", xlim=(0, self.steps))
         return figure
 

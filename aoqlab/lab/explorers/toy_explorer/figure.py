@@ -40,18 +40,23 @@ def drawn(
         own = ends[ends["method"] == method].drop(columns=list(METHODS.values())).rename(columns={"value": name})
         _draw_surface(ax, own, name, measure, limits)
         for color, size in (("white", 13), ("black", 10)):
-            ax.plot(*places[method], "o", markersize=size, markerfacecolor="none", color=color, markeredgewidth=2)
+            ax.plot(
+                *(place + 0.5 for place in places[method]),
+                "o",
+                markersize=size,
+                markerfacecolor="none",
+                color=color,
+                markeredgewidth=2,
+            )
         ax.set_title(plots.method_label(method), loc="left")
     for ax, (title, table) in zip(middle, courses, strict=True):
         table = table.assign(progress=table["step"] / table["step"].max())
-        plots.crossings_over_time(table, x="progress", y=measure, unit="seed", ax=ax)
+        plots.crossings_over_time(table, x="progress", y=measure, unit="seed", logy=measure == "loss", ax=ax)
         ax.set_title(title, loc="left")
-        if measure == "loss":
-            ax.set_yscale("log")
     for ax, (method, counts) in zip(bottom, origins.items(), strict=True):
         limits = float(edges[0]), float(edges[-1])
         frame = _weights(*counts, edges, levels)
-        plots.pretrained_histograms(frame, levels=levels, xlim=limits, bins=len(edges) - 1, method=method, ax=ax)
+        plots.pretrained_histograms(frame, levels=levels, xlim=limits, bins=len(edges) - 1, ax=ax)
         ax.set_title(f"{plots.method_label(method)}: {origin}", loc="left")
         ax.set_ylabel("final position $k$ on the grid")
     return figure
