@@ -15,7 +15,7 @@ from matplotlib.colors import Normalize
 
 from .labels import column_label, format_number, is_share, label_axis
 from .marks import Stages, draw_legend, draw_stages, log_ticks
-from .palette import LEVEL_CMAP, hued, level_colors
+from .palette import LEVEL_CMAP, hue_colors, hued, level_colors
 from .tables import require_columns
 
 
@@ -61,7 +61,10 @@ def crossings_over_time(
     if seeds:
         thin: dict[str, Any] = {"linewidth": 0.6, "alpha": 0.4, "zorder": 2.1}
         sns.lineplot(frame, units=run, estimator=None, legend=False, **thin, **shared)
+    before = len(ax.lines)
     sns.lineplot(frame, errorbar=errorbar, err_kws={"linewidth": 0}, zorder=3, legend="full", **shared)
+    for line, value in zip(ax.lines[before:], hue_colors(history[hue], palette), strict=False):
+        line.set_gid(f"mean-{value}")
     ax.margins(x=0)
     label_axis(ax.xaxis, x)
     label_axis(ax.yaxis, y)

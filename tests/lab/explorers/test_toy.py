@@ -136,7 +136,9 @@ def test_the_figure_rings_the_setting_on_both_surfaces(explorer, measure):
     aoq, lsq, *_ = explorer.figure(state).axes
     for ax, name in ((aoq, "shrink_min"), (lsq, "step_init")):
         rings = [line for line in ax.lines if line.get_marker() == "o"]
-        assert {(ring.get_xdata()[0], ring.get_ydata()[0]) for ring in rings} == {(state[name], state["lr"])}
+        assert {(ring.get_xdata()[0], ring.get_ydata()[0]) for ring in rings} == {
+            (state[name] + 0.5, state["lr"] + 0.5)
+        }
 
 
 def test_export_records_the_setting_the_losses_and_the_tables(explorer, tmp_path, monkeypatch):
