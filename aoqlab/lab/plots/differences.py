@@ -50,6 +50,7 @@ def seed_differences(
     if direction not in (-1, 1):
         raise ValueError(f"direction must be +1 or -1, got {direction}")
     ax, at = plt.gca() if ax is None else ax, float(mark)
+    differences = differences.reset_index(drop=True)
     names = list(differences[row].unique())
     words = {name: f"{verdict_look(verdict).symbol} {verdict}, " for name, verdict in (verdicts or {}).items()}
     colors = {name: verdict_look(verdicts[name]).color if verdicts and name in verdicts else _NEUTRAL for name in names}

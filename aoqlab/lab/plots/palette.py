@@ -118,7 +118,8 @@ def hued(
     counts = frame.groupby(hue)[count].nunique() if count else {}
     names = {value: f"{name} (n = {counts[value]})" if count else name for value, (_, name) in looks.items()}
     colors = {names[value]: color for value, (color, _) in looks.items()}
-    return frame.assign(name=frame[hue].map(names)), {"hue": "name", "hue_order": list(colors), "palette": colors}
+    named = frame.assign(name=frame[hue].map(names)).reset_index(drop=True)  # seaborn asks for unique row labels
+    return named, {"hue": "name", "hue_order": list(colors), "palette": colors}
 
 
 _SYMBOLS = {"lr": r"$\eta$", "shrink_min": r"$\alpha_{\mathrm{min}}$", "step": "$s_0$"}

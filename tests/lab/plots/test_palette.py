@@ -170,3 +170,8 @@ def test_hues_are_named_counted_and_coloured_for_seaborn():
     assert list(frame["name"]) == ["AOQ (n = 2)", "LSQ (n = 1)", "AOQ (n = 2)"]
     assert hues["hue_order"] == ["LSQ (n = 1)", "AOQ (n = 2)"]
     assert hues["palette"]["LSQ (n = 1)"] == METHOD_COLORS["lsq"]
+
+
+def test_rows_may_have_labels_twice():
+    runs = pd.DataFrame({"method": ["aoq", "lsq"], "seed": [0, 0]}, index=[3, 3])
+    assert list(hued(runs, "method")[0].index) == [0, 1]
