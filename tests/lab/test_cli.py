@@ -163,6 +163,18 @@ def test_a_failure_stops_no_later_check(root, started, capsys, fails, said):
     assert capsys.readouterr().out.splitlines()[-1] == f"== failed: {said}"
 
 
+@pytest.mark.parametrize(("npm", "ci", "runs"), [("npm", "", True), (None, "true", True), (None, "", False)])
+def test_javascript_is_checked_and_left_out_aloud_where_npm_is_missing(
+    root, started, capsys, monkeypatch, npm, ci, runs
+):
+    monkeypatch.setattr("shutil.which", lambda name: npm)
+    monkeypatch.setenv("CI", ci)
+    (root / "package.json").touch()
+    assert cli.main(["test"]) == 0
+    assert (["aoqlab.lab.cli.javascript"] in started.commands) == runs
+    assert ("javascript: left out" in capsys.readouterr().out) != runs
+
+
 def test_nbstripout_is_not_started_without_a_notebook(root, started):
     assert cli.main(["test"]) == 0
     assert "nbstripout" not in [command[0] for command in started.commands]

@@ -19,6 +19,8 @@ BROWSER_TESTS = "tests/browser"
 
 def test(pytest_arguments: Sequence[str]) -> int:
     """Run all checks, even after one has failed, and return the exit status."""
+    from . import javascript  # which Python runs as a program of its own, and so must not be imported with the commands
+
     root = _root_with("tests", command="test")
     notebooks = sorted(str(path.relative_to(root)) for path in paths.notebooks_dir().glob("*.ipynb"))
     keys = "metadata.language_info metadata.widgets"
@@ -30,6 +32,7 @@ def test(pytest_arguments: Sequence[str]) -> int:
     }
     if not notebooks:
         del steps["nbstripout"]  # without a file it would wait for one on standard input
+    steps |= javascript.step(root)
     if pytest_arguments:
         steps["pytest"] = ["pytest", *pytest_arguments]
     else:  # two calls, because no other test could start an event loop in the process that drives a browser
