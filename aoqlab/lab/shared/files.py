@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -18,48 +17,57 @@ Content = bytes | Callable[[Path], object]
 
 
 class NotWrittenError(OSError):
-    """A file could not be written; what was there before is still there, and nothing half-made is left."""
+    """A file could not be written. Nothing half-made is left, and an old file of its name is still there."""
 
 
 def write_atomic(path: str | Path, content: Content) -> Path:
-    """Writes one file whole or not at all, and returns its path.
+    """Write one file whole or not at all, and return its path.
 
-    `content` is the bytes, or a function that writes them to the path it is given: a temporary name with the
+    ``content`` is the bytes, or a function that writes them to the path it is given: a temporary name with the
     same suffix in the same folder. Folders are made as needed. An operating system error (full disk, no
-    permission, …) is raised as `NotWrittenError`; anything else that `content` raises comes through as it is.
+    permission, …) is raised as ``NotWrittenError``; anything else that ``content`` raises comes through unchanged.
     """
     return write_all_atomic({Path(path): content})[0]
 
 
 def write_all_atomic(files: Mapping[Path, Content]) -> list[Path]:
-    """Writes several files, all or none: every one is complete on the disk before the first takes its name.
+    """Write several files, each whole or not at all, and return their paths; errors as in :func:`write_atomic`.
 
-    Files of the same names that were there before come back if any step fails. Errors as in `write_atomic`.
+    All are complete on the disk before the first takes its name, so whatever fails while they are written leaves all
+    old files as they were.
     """
     token = uuid.uuid4().hex[:12]
     fresh = {target: target.with_name(f".{token}-new-{target.name}") for target in files}
+    left = list(files)
     try:
         for target, content in files.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             _write(fresh[target], content)
-        _take_names(fresh, token)
+        for target in files:
+            if target.is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"{target} is a folder")
+        while left:
+            os.replace(fresh[left[0]], left[0])
+            del left[0]
     except OSError as error:
-        names = ", ".join(map(str, files))
         reason = error.strerror or str(error)
-        message = f"not written: {names} ({reason}); nothing was changed"
+        done = [str(target) for target in files if target not in left]
+        rest = f"written before that: {', '.join(done)}" if done else "nothing was changed"
+        message = f"not written: {', '.join(map(str, left))} ({reason}); {rest}"
         raise NotWrittenError(error.errno or errno.EIO, message) from error
     finally:
         for temporary in fresh.values():
-            _discard(temporary)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
     for folder in {target.parent for target in files}:
-        sync_folder(folder)
+        _sync_folder(folder)
     return list(files)
 
 
 def write_frame(frame: pd.DataFrame, path: str | Path) -> Path:
-    """Writes a table as parquet, whole or not at all; `path` ends in .parquet.
+    """Write a table as parquet, whole or not at all; ``path`` ends in .parquet.
 
-    The row numbers are not kept. A named index carries data, so it raises `ValueError`: reset it first.
+    The row numbers are not kept. A named index carries data, so it raises ``ValueError``: reset it first.
     """
     if Path(path).suffix != ".parquet":
         raise ValueError(f"a table is written as .parquet, got {Path(path).name!r}")
@@ -79,51 +87,8 @@ def _write(path: Path, content: Content) -> None:
         os.fsync(file.fileno())
 
 
-def _take_names(fresh: Mapping[Path, Path], token: str) -> None:
-    """Renames every fresh file to its target; puts all old files back if one rename fails."""
-    kept: dict[Path, Path | None] = {}  # target → its old file under another name, None where there was none
-    try:
-        for target, temporary in fresh.items():
-            if target.is_dir():
-                raise IsADirectoryError(errno.EISDIR, f"{target} is a folder")
-            old = target.with_name(f".{token}-old-{target.name}") if target.exists() else None
-            if old is not None:
-                _keep(target, old)
-            kept[target] = old
-            os.replace(temporary, target)
-    except BaseException:
-        for target, old in kept.items():
-            if old is not None:
-                os.replace(old, target)
-            elif not fresh[target].exists():
-                _discard(target)
-        raise
-    finally:
-        # Left alone only if putting it back failed: then it is the last copy.
-        for target, old in kept.items():
-            if old is not None and target.exists():
-                _discard(old)
-
-
-def _keep(path: Path, copy: Path) -> None:
-    """A second name for the old file; a copy where the file system knows no hard links."""
-    try:
-        os.link(path, copy)
-    except OSError:
-        try:
-            shutil.copy2(path, copy)
-        except BaseException:
-            _discard(copy)
-            raise
-
-
-def _discard(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes the renames themselves last through a power cut, where folders can be synced (not on Windows)."""
+def _sync_folder(folder: Path) -> None:
+    """Make the renames themselves last through a power cut, where folders can be synced (not on Windows)."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -323,11 +323,12 @@ class Trainer:
         return evaluate(network, batches, device=self.device, world=self.world, context=self.context)
 
     def capture(self, digest: str) -> checkpoints.Checkpoint:
-        """Everything that the rest of the training depends on."""
-        state = checkpoints.optimizer_state(self.optimizer, self.names)
-        state["sums"], state["intervals"] = self.sums, self.intervals.state()
+        """Return everything that the rest of the training depends on."""
+        tensors = checkpoints.flatten("model", self.model.state_dict())
+        tensors |= checkpoints.optimizer_state(self.optimizer, self.names)
+        tensors["sums"], tensors["intervals"] = self.sums, self.intervals.state()
         if self.tracker is not None:
-            state |= checkpoints.flatten("tracker", self.tracker.state_dict())
+            tensors |= checkpoints.flatten("tracker", self.tracker.state_dict())
         meta = {
             "digest": digest,
             "metrics": self.metrics,
@@ -335,7 +336,7 @@ class Trainer:
             "interval_rows": self.intervals.rows,
             "scaler": None if self.accelerator.scaler is None else self.accelerator.scaler.state_dict(),
         }
-        return checkpoints.Checkpoint(self.step, checkpoints.flatten("model", self.model.state_dict()), state, meta)
+        return checkpoints.Checkpoint(self.step, tensors, meta)
 
     def restore(self, saved: checkpoints.Checkpoint) -> None:
         """Undo :meth:`capture`."""
@@ -347,17 +348,17 @@ class Trainer:
                 self.stage = self.method.schedule(1.0)
             for quantizer in self.quantizers.values():
                 quantizer.set_stage(self.stage)
-        self.model.load_state_dict(checkpoints.part("model", saved.model))
+        self.model.load_state_dict(checkpoints.part("model", saved.tensors))
         channels_last(self.model)  # buffers that get their shape from the file come in another layout
-        checkpoints.restore_optimizer(self.optimizer, self.names, saved.state)
+        checkpoints.restore_optimizer(self.optimizer, self.names, saved.tensors)
         if self.tracker is not None:
-            self.tracker.load_state_dict(checkpoints.part("tracker", saved.state))
+            self.tracker.load_state_dict(checkpoints.part("tracker", saved.tensors))
         if self.accelerator.scaler is not None and saved.meta.get("scaler"):
             self.accelerator.scaler.load_state_dict(saved.meta["scaler"])
-        self.sums.copy_(saved.state["sums"])
+        self.sums.copy_(saved.tensors["sums"])
         if self.rank:
             self.sums.zero_()  # they are those of all processes together
-        self.intervals.restore(saved.state["intervals"], saved.meta["interval_rows"])
+        self.intervals.restore(saved.tensors["intervals"], saved.meta["interval_rows"])
         self.metrics, self.timing = list(saved.meta["metrics"]), list(saved.meta["timing"])
 
 

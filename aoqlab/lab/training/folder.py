@@ -18,7 +18,7 @@ import pandas as pd
 
 from ..shared import paths
 from ..shared.files import write_all_atomic, write_atomic
-from .checkpoint import CheckpointError, saved
+from .checkpoint import CheckpointError
 
 CONFIG, RESULT, MODEL = "config.json", "result.json", "model.safetensors"
 
@@ -95,9 +95,8 @@ class RunFolder:
                 f"another process is training in {self.path}; wait for it or choose another --name"
             ) from error
         self._lock = descriptor
-        for pattern in (".*-new-*", ".*-old-*"):  # what a killed process was writing
-            for left_over in self.path.glob(pattern):
-                left_over.unlink(missing_ok=True)
+        for left_over in self.path.glob(".*-new-*"):  # what a killed process was writing
+            left_over.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Let others have the folder."""
@@ -125,11 +124,6 @@ class RunFolder:
         """Parquet files, all of them or none."""
         files = {self.path / f"{name}.parquet": _parquet(table) for name, table in tables.items()}
         write_all_atomic(files)
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is anything to go on with."""
-        return bool(saved(self.path))
 
 
 def _remove_unfinished(runs: Path) -> None:

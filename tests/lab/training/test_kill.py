@@ -12,7 +12,7 @@ import pytest
 from safetensors.torch import load_file
 
 from aoqlab.lab.training import TrainConfig, resume, train
-from aoqlab.lab.training.checkpoint import CheckpointWarning, saved
+from aoqlab.lab.training.checkpoint import CheckpointWarning, load, saved
 from aoqlab.lab.training.engine import Stopped
 
 SETTINGS = {
@@ -36,9 +36,7 @@ else:
 def outcome(folder):
     names = ("metrics", "history", "levels", "intervals", "transitions")
     tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in names}
-    newest = saved(folder)[0]
-    tensors = [load_file(folder / "model.safetensors"), load_file(newest / "checkpoint.safetensors")]
-    return tables, [*tensors, load_file(newest / "state.safetensors")]
+    return tables, [load_file(folder / "model.safetensors"), load(saved(folder)[0]).tensors]
 
 
 def assert_identical(a, b):
@@ -114,8 +112,7 @@ def test_a_truncated_checkpoint_is_refused_by_name_and_the_one_before_used(proje
     with pytest.raises(KeyboardInterrupt):
         train(TrainConfig(**SETTINGS, name="hurt"), quiet=True, on_epoch=stop)
     newest, _ = saved(project / "data" / "runs" / "hurt")
-    file = newest / "state.safetensors"
-    file.write_bytes(file.read_bytes()[:1000])
-    with pytest.warns(CheckpointWarning, match=f"{newest.name}.*truncated.*going on from checkpoint-00000063"):
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.warns(CheckpointWarning, match=f"{newest.name}.*truncated.*resuming from checkpoint-00000063"):
         result = resume("hurt", quiet=True)
     assert_identical(outcome(project / "data" / "runs" / "whole"), outcome(result.folder))

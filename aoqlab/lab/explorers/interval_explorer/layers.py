@@ -90,14 +90,22 @@ def _stored(name: str) -> tuple[str, dict[str, Layer]]:
             return name, _layers(models.create(name, pretrained=True, **sizes).state_dict(), {})
         raise FileNotFoundError(f"{name!r} is no run, no file and no network's name: {error}") from error
     settings = (folder.read(CONFIG) or {}).get("settings", {})
-    newest = [folder.path / MODEL, *(path / checkpoints.MODEL for path in checkpoints.saved(folder.path))]
-    file = next((path for path in newest if path.is_file()), None)
-    if file is None:
-        raise FileNotFoundError(f"the run {name!r} has no weights yet: it writes them after its first epoch")
-    state = load_file(file)
+    state = _weights_of(folder)
     prototype = _prototype(settings)
     latent = [key.removesuffix(_LATENT) for key in state if key.endswith(_LATENT)]
     return folder.path.name, _layers(state, dict.fromkeys(latent, prototype) if prototype else {})
+
+
+def _weights_of(folder: RunFolder) -> dict[str, Tensor]:
+    """Return the weights of a run: those at its end or, while it trains, those of its newest checkpoint."""
+    if (folder.path / MODEL).is_file():
+        return load_file(folder.path / MODEL)
+    newest = checkpoints.saved(folder.path)
+    if not newest:
+        raise FileNotFoundError(
+            f"the run {folder.path.name!r} has no weights yet: it writes them after its first epoch"
+        )
+    return checkpoints.part("model", checkpoints.load(newest[0]).tensors)
 
 
 def _prototype(settings: Mapping[str, Any]) -> Quantizer | None:
