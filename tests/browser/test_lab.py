@@ -1,4 +1,4 @@
-"""``aoqlab lab`` as a person starts it: the address it prints and opens, its token, and who can reach it."""
+"""``aoqlab lab`` as a user starts it: the address it prints and opens, its token, and who can reach it."""
 
 import re
 import shutil

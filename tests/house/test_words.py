@@ -107,7 +107,7 @@ def prose_of_notebook(text):
 def prose_of_c_like(text):
     """Yield (line, words) of the comments of JavaScript, C++ and CSS."""
     for match in re.finditer(r"(?<![:\"'`\w])//.*$|/\*[\s\S]*?\*/", text, re.M):
-        yield text.count("\n", 0, match.start()) + 1, match[0]
+        yield from enumerate(match[0].splitlines(), text.count("\n", 0, match.start()) + 1)
 
 
 def prose_of_shell(text):

@@ -1,4 +1,4 @@
-"""Explorers: controls and pictures in one, drawn in the browser; each lives on in exported HTML without a kernel.
+"""Explorers: controls and pictures in one, drawn in the browser; each works in exported HTML without a kernel.
 
 ``intervals``: thresholds and levels of a quantizer over the weights of a layer, a network, a run or a checkpoint.
 ``toy``: any setting of the toy regression's surface, stored or run live. ``landscape``: walks over the 2-D landscape

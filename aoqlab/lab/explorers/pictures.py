@@ -1,7 +1,7 @@
 """The pictures of the explorers in README.md: a still of each, and a film of the interval explorer.
 
-They are taken in Chromium from pages without a kernel (:meth:`Explorer.static_html`). The clock of a page goes on by a
-frame's time between two frames of the film and stands still else, so that a slow machine takes the same film.
+They are taken in Chromium from pages without a kernel (:meth:`Explorer.static_html`). The clock of a page advances by a
+frame's time between two frames of the film and is otherwise stopped, so that a slow machine takes the same film.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class NoBrowser(RuntimeError):
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame of a film: where the hand is, and what it has done since the frame before."""
+    """One frame of a film: where the pointer is, and what it has done since the previous frame."""
 
     control: str
     stop: int | None = None
@@ -85,7 +85,7 @@ class Frame:
 
 
 def pictures(folder: str | None = None) -> int:
-    """The command: every picture into ``folder`` (default: ``figures/``), all or none; the exit status."""
+    """Take every picture into ``folder`` (default: ``figures/``), all or none; return the exit status."""
     try:
         with chromium() as browser:
             made = {f"explorers-{name}.png": still(browser, take(), **at) for name, (take, at) in STILLS.items()}
@@ -101,7 +101,7 @@ def pictures(folder: str | None = None) -> int:
 
 
 def digits_intervals() -> Explorer:
-    """The third convolution of the digits network that ships with the project."""
+    """Explore the third convolution of the digits network that ships with the project."""
     return intervals("digits_cnn", "conv3")
 
 
@@ -153,7 +153,7 @@ def eased(count: int) -> list[float]:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser without a window; :class:`NoBrowser` where there is none."""
+    """Open a browser without a window. Raise :class:`NoBrowser` where there is none."""
     try:
         sync_playwright = importlib.import_module("playwright.sync_api").sync_playwright
     except ImportError:
@@ -171,7 +171,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def still(browser: Browser, explorer: Explorer, **settings: Any) -> bytes:
-    """A PNG of the explorer with its controls at ``settings``."""
+    """Return a PNG of the explorer with its controls at ``settings``."""
     explorer.set(**settings)
     with opened(browser, explorer, SHARPNESS) as page:
         page.wait_for_timeout(300)  # sizes have settled
@@ -179,11 +179,11 @@ def still(browser: Browser, explorer: Explorer, **settings: Any) -> bytes:
 
 
 def film(browser: Browser, explorer: Explorer, frames: Sequence[Frame]) -> bytes:
-    """An animated WebP of the explorer while the hand does what the frames say."""
+    """Return an animated WebP of the explorer while the pointer does what the frames say."""
     with opened(browser, explorer, 1) as page:
         page.clock.pause_at(page.evaluate("Date.now()") + 1000)
         page.evaluate(POINTER)
-        page.keyboard.press("Tab")  # a hand on the keys: what is moved shows its focus
+        page.keyboard.press("Tab")  # as with a keyboard: what is moved shows its focus
         images, here = [], page.evaluate(PLACE, [frames[0].control, frames[0].play])
         for frame in frames:
             if frame.stop is not None:
@@ -201,7 +201,7 @@ def film(browser: Browser, explorer: Explorer, frames: Sequence[Frame]) -> bytes
 
 @contextmanager
 def opened(browser: Browser, explorer: Explorer, sharpness: float) -> Iterator[Page]:
-    """The explorer as a page of its own, from disk."""
+    """Open the explorer as a page of its own, from disk."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "page.html"
         head = '<!DOCTYPE html><meta charset="utf-8"><body style="margin: 0; background: #fff">'
@@ -220,14 +220,14 @@ def _taken(page: Page) -> Image.Image:
 
 
 def png(image: Image.Image) -> bytes:
-    """A PNG of 256 colours, which is more than text and a map of colours need."""
+    """Return a PNG of 256 colours, which is more than text and a map of colours need."""
     buffer = io.BytesIO()
     image.quantize(256, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
 def webp(images: Sequence[Image.Image], lasts: Sequence[int]) -> bytes:
-    """An animation without end; ``lasts`` in milliseconds.
+    """Return an endless animation; ``lasts`` in milliseconds.
 
     Frames that equal the one before make it last longer; all get the height of the highest, white below.
     """
@@ -243,7 +243,7 @@ def webp(images: Sequence[Image.Image], lasts: Sequence[int]) -> bytes:
             shown.append(whole)
             times.append(time)
     buffer = io.BytesIO()
-    # Lossless is smaller here than any other way: between two frames most of the page stays as it is.
+    # Lossless is smaller here than any other way: between two frames most of the page does not change.
     settings: dict[str, Any] = {"lossless": True, "quality": 60, "method": 4, "loop": 0, "duration": times}
     shown[0].save(buffer, "WEBP", save_all=True, append_images=shown[1:], **settings)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""What notebooks have beside explorers: a picture redrawn in place while something runs, and an export button.
+"""What notebooks have besides explorers: a picture redrawn in place while something runs, and an export button.
 
 In a notebook::
 
@@ -26,8 +26,8 @@ from ..plots.saving import save_figure
 class FigureImage:
     """One matplotlib figure, drawn off screen and shown as a picture that is replaced in place.
 
-    ``draw(figure, *arguments)`` draws on the cleared ``figure`` and may return a caption, which stands under the
-    picture as text (for screen readers, and for numbers a picture cannot give). Axes stay where ``draw`` puts them: a
+    ``draw(figure, *arguments)`` draws on the cleared ``figure`` and may return a caption, which is text under the
+    picture (for screen readers, and for numbers a picture cannot give). Axes stay where ``draw`` puts them: a
     layout engine would take a third of the time.
 
     An error in ``draw`` is shown under the last good picture and raised again: Jupyter hides what a menu's callback
@@ -54,7 +54,7 @@ class FigureImage:
         self.widget = ipywidgets.VBox([self.image, self.caption])
 
     def redraw(self, *arguments: Any) -> None:
-        """Draw anew with ``arguments``; picture and caption change together."""
+        """Draw again with ``arguments``; picture and caption change together."""
         try:
             self.figure.clear()
             caption = self.draw(self.figure, *arguments)
@@ -70,7 +70,7 @@ class FigureImage:
 def export_button(
     figure: Figure | Callable[[], Figure], name: str | Callable[[], str], *, label: str = "Export", **sidecar: Any
 ) -> ipywidgets.VBox:
-    """A button that saves a figure with :func:`aoqlab.lab.plots.save_figure` and tells where, or in one line why not.
+    """Return a button that saves a figure by :func:`aoqlab.lab.plots.save_figure` and says where, or why not.
 
     ``sidecar`` goes to ``save_figure`` (parameters, seeds, data, folder, ...). Figure, name and every part of the
     sidecar may be a function without arguments instead, called at the click: for what is not known before.

@@ -1,4 +1,4 @@
-"""Controls of an explorer as Python sees them: what stands where in the state, and what the browser is told of it."""
+"""Controls of an explorer as Python sees them: their values in the state, and their description for the browser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NUMBERS = (int, float, np.number)
 
 @dataclass(frozen=True)
 class Slider:
-    """Stops to slide over; the state holds the index of one. ``shown`` makes the text beside it.
+    """Stops to slide over; the state holds the index of one. ``shown`` makes the text next to it.
 
     With ``play`` (milliseconds per stop) it gets the buttons Play and Step (``step`` stops).
     """
@@ -44,11 +44,11 @@ class Slider:
 
     def checked(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(self.values):
-            raise ValueError(f"{self.name} stands at a whole number from 0 to {len(self.values) - 1}, got {value!r}")
+            raise ValueError(f"{self.name} must be a whole number from 0 to {len(self.values) - 1}, got {value!r}")
         return value
 
     def meant(self, value: Any) -> int:
-        """The index of a stop's value; of numbers, of the nearest one. Stops that are no numbers also go by index."""
+        """Return the index of a stop from its value; of numbers the nearest one; of other stops also from its index."""
         if isinstance(value, _NUMBERS) and not isinstance(value, bool):
             if all(isinstance(stop, _NUMBERS) for stop in self.values):
                 return int(np.argmin([abs(float(stop) - float(value)) for stop in self.values]))
@@ -109,5 +109,5 @@ Control = Slider | Menu | Check
 
 
 def packed(values: Any, dtype: str = "float32") -> bytes:
-    """An array as bytes (little-endian), for the browser's typed arrays: ``floats``, ``doubles`` read them."""
+    """Return an array as bytes (little-endian) for the browser's typed arrays: ``floats``, ``doubles`` read them."""
     return np.ascontiguousarray(values, dtype=np.dtype(dtype).newbyteorder("<")).tobytes()

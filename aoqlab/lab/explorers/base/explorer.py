@@ -1,6 +1,6 @@
 """What all explorers share: controls and state, a picture drawn in the browser, questions to the kernel, export.
 
-An explorer is one Python file and one JavaScript file beside it::
+An explorer is a Python class and a JavaScript file in the same folder::
 
     class Waves(Explorer):
         script = "waves.js"
@@ -14,7 +14,7 @@ An explorer is one Python file and one JavaScript file beside it::
             ...self.value("frequency", state)...
             return figure
 
-        def record(self, state):  # for Export: arguments of save_figure beside the name
+        def record(self, state):  # for Export: arguments of save_figure except the name
             return {"parameters": {"frequency": self.value("frequency", state)}}
 
         def answer_energy(self, state, power=2):  # what ui.ask("energy", {power: 2}) resolves to
@@ -32,7 +32,7 @@ An explorer is one Python file and one JavaScript file beside it::
           axes.line(xs, ys, { color: ui.theme.blue });
           ui.readouts([{ label: "period", value: number(1 / ui.value("frequency")) + " s" }]);
         },
-        changed(name, state) {},   // optional: a person moved that control; may change state
+        changed(name, state) {},   // optional: the user moved that control; may change state
         async rest(state) {},      // optional: nothing moved for 150 ms; the place for ui.ask(...)
         propose(state) { return "waves"; },  // name of the exported files
       };
@@ -79,8 +79,9 @@ _FORMATS = ("png", "svg", "pdf", "json")
 class Explorer(anywidget.AnyWidget):
     """Controls, pictures and export; see the module for how to write one.
 
-    ``state`` maps the name of every control to where it stands, on both sides: it follows the hand once it rests, and
-    setting it moves the controls. ``extra`` are names in the state that no control shows (any JSON value).
+    ``state`` maps the name of every control to its value, in Python and in the browser: it changes when the user has
+    stopped moving controls, and setting it moves the controls. ``extra`` are names in the state that no control shows
+    (any JSON value).
     """
 
     script: ClassVar[str]
@@ -121,18 +122,18 @@ class Explorer(anywidget.AnyWidget):
 
     @abstractmethod
     def figure(self, state: Mapping[str, Any]) -> Figure:
-        """The picture of a state for print, by :mod:`aoqlab.lab.plots`; called with the package's style in force."""
+        """Draw a state for print, by :mod:`aoqlab.lab.plots`; called with the package's style in force."""
 
     def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """What goes into the sidecar of an exported figure: ``parameters``, ``seeds``, ``data`` of ``save_figure``."""
+        """Return what the sidecar of a figure holds: ``parameters``, ``seeds``, ``data`` of ``save_figure``."""
         return {"parameters": {name: self.value(name, state) for name in self.controls}}
 
     def static_data(self) -> dict[str, Any]:
-        """What an exported page carries of ``data``; less than all of it where that would be too much."""
+        """Return the part of ``data`` in an exported page; less than all of it where that would be too much."""
         return dict(self.data)
 
     def value(self, name: str, state: Mapping[str, Any] | None = None) -> Any:
-        """What a control stands for: the value of a slider's stop, the key of a menu, the bool of a box."""
+        """Return the value of a control: of a slider's stop, the key of a menu, the bool of a box."""
         control, at = self.controls[name], (self.state if state is None else state)[name]
         return control.values[at] if isinstance(control, Slider) else at
 
@@ -145,11 +146,11 @@ class Explorer(anywidget.AnyWidget):
         self.state = {**self.state, **self.implied(places), **places}
 
     def implied(self, places: Mapping[str, Any]) -> dict[str, Any]:
-        """Where other controls go when :meth:`set` moves some to ``places``, as they do under a person's hand."""
+        """Return where other controls go when :meth:`set` moves some to ``places``, as when the user moves them."""
         return {}
 
     def settled(self, state: dict[str, Any]) -> dict[str, Any]:
-        """A state in which no control contradicts another; what the explorer's script makes of it, too."""
+        """Return the state without controls that contradict each other, as the explorer's script does."""
         return state
 
     @traitlets.validate("state")
@@ -157,7 +158,7 @@ class Explorer(anywidget.AnyWidget):
         return self.checked(proposal["value"])
 
     def checked(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """A whole state: every control at a place it has; ``ValueError`` names the one that is not."""
+        """Return a whole, settled state. Raise ``ValueError`` naming a control whose value it does not have."""
         missing = [name for name in self.controls if name not in state]
         if missing:
             raise ValueError(f"the state lacks {', '.join(missing)}")
@@ -178,7 +179,7 @@ class Explorer(anywidget.AnyWidget):
         }
 
     def answer_presence(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """That there is a kernel."""
+        """Answer, which says that there is a kernel."""
         return {}
 
     def _asked(self, _: Any, content: Any, __: Any) -> None:
@@ -194,7 +195,7 @@ class Explorer(anywidget.AnyWidget):
         self.send({"number": number, "answer": plain, "names": names}, buffers=[answer[name] for name in names])
 
     def _ipython_display_(self, **_: Any) -> None:
-        """Two outputs: the live widget, and a page of its own that shows itself where no live one is."""
+        """Two outputs: the live widget, and a page that shows itself where there is no live widget."""
         from IPython.display import publish_display_data
 
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
@@ -202,7 +203,7 @@ class Explorer(anywidget.AnyWidget):
         publish_display_data({"text/html": self.static_html(), "text/plain": ""})
 
     def static_html(self) -> str:
-        """The explorer at its present state as HTML that fetches nothing and needs no kernel."""
+        """Return the explorer in its present state as HTML that fetches nothing and needs no kernel."""
         payload = {
             "state": self.state,
             "data": portable(self.static_data()),

@@ -205,7 +205,7 @@ class Mounted {
     if (row.title !== why) row.title = yes ? "" : why;
   }
 
-  // Other words next to a slider than those of its stop; null restores those.
+  // Replaces the words next to a slider; null restores the words of its stop.
   beside(name, words) {
     const text = String(words ?? this.specs[name].shown[this.ui.state[name]]);
     const output = this.rows[name].querySelector("output");

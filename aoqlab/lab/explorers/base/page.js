@@ -28,7 +28,7 @@ export function asleep(payload, explore) {
       leave?.();
       leave = null;
     } else if (!leave && (!notebook || waited > WAIT)) {
-      // What stands where the live one would be: "Error displaying widget: model not found".
+      // What is in the place of the live one: "Error displaying widget: model not found".
       const before = el.closest(".jp-OutputArea-child")?.previousElementSibling;
       if (before instanceof HTMLElement && before.textContent?.includes("widget")) before.style.display = "none";
       leave = mount(el, frozen(payload), explore);

@@ -13,7 +13,7 @@ from ...shared.notebooks import without_widgets as without_widgets
 
 
 def export_html(notebook: str | Path, out: str | Path | None = None) -> Path:
-    """A notebook, as it was saved with its outputs, as one HTML file that fetches nothing and whose explorers slide.
+    """Write a saved notebook with its outputs as one HTML file that fetches nothing and whose explorers slide.
 
     ``out`` defaults to the notebook's name with ``.html``. Widgets other than explorers need a kernel and are left out.
     """
@@ -29,7 +29,7 @@ def export_html(notebook: str | Path, out: str | Path | None = None) -> Path:
 
 
 def portable(value: Any) -> Any:
-    """Bytes as base64, at any depth."""
+    """Encode bytes as base64, at any depth."""
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode()}
     if isinstance(value, Mapping):

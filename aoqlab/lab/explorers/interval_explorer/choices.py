@@ -1,4 +1,4 @@
-"""What the interval explorer tells the browser before anything moves: stops, starts, stages, sentences."""
+"""What the controls of the interval explorer offer: stops, starts, moments of training, and sentences about a layer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .weight_summary import Summary
 
 QUANTIZERS = {"aoq-mid-rise": "AOQ, mid-rise", "aoq-mid-tread": "AOQ, mid-tread", "lsq": "LSQ", "statsq": "StatsQ"}
 GRIDS = {"aoq-mid-rise": "mid-rise", "aoq-mid-tread": "mid-tread", "lsq": "mid-tread", "statsq": "mid-rise"}
-STARTS = {"own": "the quantizer's own start", "free": "as the sliders stand", "learned": "as training left them"}
+STARTS = {"own": "the quantizer's own start", "free": "as the sliders say", "learned": "as training left them"}
 # Sixteen stops per doubling, so that sigma / 2^(b-2), AOQ's start, is one of them for every b; and 0.
 RATIOS = (0.0, *(2.0 ** (k / 16) for k in range(-160, 49)))
 SHRINKS = tuple(k / 100 for k in range(1, 101))
@@ -26,23 +26,23 @@ PULL = 0.8
 
 
 def unit_of(summary: Summary) -> float:
-    """What the sliders count in: sigma, or where all weights are equal their size, or 1."""
+    """Return what the sliders count in: sigma, or where all weights are equal their size, or 1."""
     return summary.sigma or summary.mean_size or 1.0
 
 
 def unit_name(summary: Summary) -> str:
-    """What that unit is called: "σ" or "|w|"; empty where it is that of the weights."""
+    """Return the name of that unit: "σ" or "|w|"; empty where it is the unit of the weights."""
     return "σ" if summary.sigma else "|w|" if summary.mean_size else ""
 
 
 def view_of(summary: Summary) -> float:
-    """The picture shows weights from minus this to this."""
+    """Return the reach of the picture, which shows weights from minus this to this."""
     reach = max(abs(summary.low), abs(summary.high))
     return 1.05 * min(reach, WIDEST * summary.sigma if summary.sigma else reach) or 1.0
 
 
 def starts_of(summary: Summary) -> dict[str, list[float]]:
-    """Every quantizer's own start, per number of bits, in units of the weights: as its ``init_from`` has it."""
+    """Return every quantizer's own start, per number of bits, in units of the weights: as its ``init_from`` has it."""
     bits = range(MIN_BITS, MAX_BITS + 1)
     unit, size = unit_of(summary), summary.mean_size or 1.0
     aoq = [unit / 2 ** (b - 2) for b in bits]
@@ -51,7 +51,7 @@ def starts_of(summary: Summary) -> dict[str, list[float]]:
 
 
 def grids() -> dict[str, dict[str, Any]]:
-    """Per quantizer: where its thresholds and levels stand, in steps, and what of it there is to slide."""
+    """Return for every quantizer where its thresholds and levels are, in steps, and what of it can slide."""
     found = {}
     for name, kind in GRIDS.items():
         grid = UniformGrid(MIN_BITS, kind)  # type: ignore[arg-type]
@@ -66,7 +66,7 @@ def grids() -> dict[str, dict[str, Any]]:
 
 
 def moments_of(schedule: ThreeStage, count: int) -> list[dict[str, Any]]:
-    """The stages at ``count + 1`` moments of training.
+    """Return the stages at ``count + 1`` moments of training.
 
     ``learned``: how far the level interval has come from its start to that of least squared error (weights at rest have
     no other loss); ``pull``: how far every weight has come to the middle of its bin. Both grow evenly over their
@@ -87,28 +87,28 @@ def _part(progress: float, begin: float, end: float) -> float:
 
 
 def moment_text(moment: dict[str, Any] | None) -> str:
-    """How far training is, and its stage."""
+    """Return how far training is, and its stage."""
     return "not begun" if moment is None else f"{moment['progress']:.0%} {moment['stage']}"
 
 
 def nearest(ratio: float) -> int:
-    """The stop of an interval's slider that is nearest, by the logarithm."""
+    """Return the stop of an interval's slider that is nearest, by the logarithm."""
     return min(range(len(RATIOS)), key=lambda i: abs(math.log(max(RATIOS[i], 1e-9) / max(ratio, 1e-9))))
 
 
 def ratio_text(ratio: float) -> str:
-    """An interval in sigmas."""
+    """Return an interval in sigmas as text."""
     return f"{ratio:.3g} σ" if ratio < 0.1 else f"{ratio:.3f} σ"
 
 
 def described(layer: Layer) -> dict[str, Any]:
-    """Of a layer: its size, and where training left its quantizer."""
+    """Return the size of a layer, and its trained quantizer."""
     learned = layer.learned and asdict(layer.learned) | {"remark": remark_of(layer.learned)}
     return {"shape": " × ".join(map(str, layer.weights.shape)), "size": layer.weights.numel(), "learned": learned}
 
 
 def remark_of(learned: Learned) -> str:
-    """What else there is to know about intervals as training left them; empty where nothing is."""
+    """Return what the numbers of trained intervals do not say; empty where there is nothing."""
     said = []
     if learned.per_channel:
         said.append("The trained intervals are means over channels, which have one each.")
@@ -120,7 +120,7 @@ def remark_of(learned: Learned) -> str:
 
 
 def sentence_of(summary: Summary) -> str:
-    """What is unusual about these weights; empty where nothing is."""
+    """Return what is unusual about these weights; empty where nothing is."""
     said = []
     if summary.left_out:
         said.append(

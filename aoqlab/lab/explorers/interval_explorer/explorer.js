@@ -54,7 +54,7 @@ class Intervals {
     ui.redraw();
   }
 
-  // s_th and s_le before shrinking, in units of the weights: as the sliders say, or as they are kept beyond their stops.
+  // s_th and s_le before shrinking, in units of the weights: of the sliders, or of what they show.
   intervals(state, summary) {
     const own = this.ui.data.quantizers[state.quantizer];
     const { learned } = this.ui.data.layers[state.layer];
@@ -191,7 +191,7 @@ class Intervals {
     ui.named?.();
   }
 
-  // What stays as it is while most sliders move: colours of levels, heights of the histogram.
+  // What does not change while most sliders move: colours of levels, heights of the histogram.
   prepared(state, summary, grid) {
     const { theme, data } = this.ui;
     const shades = `${grid.n} ${theme.dark}`;

@@ -53,10 +53,10 @@ STATIC = 3_000_000
 
 
 def intervals(source: Weights, layer: str | None = None, *, schedule: ThreeStage | None = None) -> Intervals:
-    """An explorer of thresholds and levels over weights: a tensor, a network, the name of a run, of a network, a file.
+    """Explore thresholds and levels over weights: of a tensor, a network, a file, or the name of a run or network.
 
-    Weights and trained intervals are those of this moment, also where training goes on.
-    ``layer``: where to begin (default: the first one that is quantized, else the largest). ``schedule``: the stages
+    Weights and trained intervals are copied, so later training does not change them.
+    ``layer``: the one to begin with (default: the first quantized one, otherwise the largest). ``schedule``: the stages
     that Play runs through. A layer without finite weights shows a sentence. Raises ``FileNotFoundError`` or
     ``ValueError`` where there is no such source or layer.
     """
@@ -117,7 +117,7 @@ class Intervals(Explorer):
         self._show(layer)
 
     def summary(self, layer: str) -> Summary | str:
-        """The summary of a layer, made once; or the sentence that says why there is none."""
+        """Return the summary of a layer, made once; or the sentence that says why there is none."""
         if layer not in self._summaries:
             try:
                 self._summaries[layer] = summarise(self.layers[layer].weights)
@@ -164,14 +164,14 @@ class Intervals(Explorer):
         return moves
 
     def settled(self, state: dict[str, Any]) -> dict[str, Any]:
-        """Trained intervals belong to the trained quantizer alone."""
+        """Use trained intervals for the trained quantizer alone."""
         learned, bits = self.layers[state["layer"]].learned, self.value("bits", state)
         if state["start"] == "learned" and not (learned and learned.fits(state["quantizer"], bits)):
             state["start"] = "own"
         return state
 
     def _stops(self, state: Mapping[str, Any]) -> dict[str, int]:
-        """Where the sliders of both intervals show what holds; nowhere without finite weights."""
+        """Return the stops nearest to both intervals; none without finite weights."""
         summary = self.summary(state["layer"])
         if isinstance(summary, str):
             return {}
@@ -179,7 +179,7 @@ class Intervals(Explorer):
         return {name: nearest(value / unit_of(summary)) for name, value in zip(("th", "le"), held, strict=True)}
 
     def static_data(self) -> dict[str, Any]:
-        """Layers in their order, the present one first, until they fill ``STATIC``; the others need a kernel."""
+        """Return layers in their order, the present one first, until they fill ``STATIC``; the others need a kernel."""
         summaries: dict[str, Any] = {}
         room = STATIC
         for layer in dict.fromkeys([self.state["layer"], *self.layers]):
@@ -193,7 +193,7 @@ class Intervals(Explorer):
         return {**self.data, "summaries": summaries}
 
     def answer_layer(self, state: Mapping[str, Any], layer: str) -> dict[str, Any]:
-        """The summary of another layer."""
+        """Return the summary of another layer."""
         return self._message(layer)
 
     def quantizer(self, state: Mapping[str, Any] | None = None) -> UniformQuantizer:
@@ -248,7 +248,7 @@ class Intervals(Explorer):
         return {"parameters": {**whole, "quantizer_object": str(quantizer), "readouts": found}}
 
     def _acting(self, state: Mapping[str, Any]) -> set[str]:
-        """The controls that have a part in the numbers of a state."""
+        """Return the controls on which the numbers of a state depend."""
         own = self.data["quantizers"][state["quantizer"]]
         free = own["slides"] and state["start"] == "free"
         stage = {"moment"} if state["moment"] else {"alpha"}
@@ -268,7 +268,7 @@ class Intervals(Explorer):
         return summary
 
     def _intervals(self, state: Mapping[str, Any], summary: Summary) -> tuple[float, float]:
-        """s_th and s_le in units of the weights, before shrinking."""
+        """Return s_th and s_le in units of the weights, before shrinking."""
         kind, bits, learned = state["quantizer"], self.value("bits", state), self.layers[state["layer"]].learned
         if kind != "statsq" and state["start"] == "learned" and learned is not None:
             return learned.threshold_interval * learned.shrink, learned.level_interval * learned.shrink

@@ -1,4 +1,4 @@
-"""The layers behind an explorer, wherever their weights are: a tensor, a network, a run, a checkpoint file."""
+"""The layers behind an explorer, from a tensor, a network, a run, a checkpoint file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Weights = Tensor | np.ndarray | nn.Module | Mapping[str, Tensor] | str | os.Path
 
 @dataclass(frozen=True)
 class Learned:
-    """Where training left a layer's quantizer: intervals in units of the weights, means over channels."""
+    """A layer's trained quantizer: intervals in units of the weights, means over channels."""
 
     kinds: tuple[str, ...]
     """The quantizer, one of ``KINDS``; or those it may be where a file says no more."""
@@ -44,13 +44,13 @@ class Learned:
     per_channel: bool
 
     def fits(self, kind: str, bits: int) -> bool:
-        """Whether these intervals may be those of such a quantizer."""
+        """Whether such a quantizer may have these intervals."""
         return kind in self.kinds and self.bits in (None, bits)
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Weights, which nobody else changes, and the quantizer that was trained with them.
+    """Weights, which nothing changes, and the quantizer that was trained with them.
 
     ``None`` where there was none, or where its intervals are not finite.
     """
@@ -60,10 +60,10 @@ class Layer:
 
 
 def layers_of(source: Weights) -> tuple[str, dict[str, Layer]]:
-    """What to call the source, and its layers by name: every weight of two dimensions or more, latent where quantized.
+    """Return the name of the source, and its layers: every weight of two dimensions or more, latent where quantized.
 
     A text is the name of a run, a run's folder, a checkpoint file or a network's name (its published weights), looked
-    for in this order. Weights in memory are copied, for training may go on. Raises ``FileNotFoundError`` or
+    for in this order. Weights in memory are copied, because training may continue. Raises ``FileNotFoundError`` or
     ``ValueError`` with what is wrong, and ``TypeError``.
     """
     if isinstance(source, (Tensor, np.ndarray)):
@@ -109,7 +109,7 @@ def _weights_of(folder: RunFolder) -> dict[str, Tensor]:
 
 
 def _prototype(settings: Mapping[str, Any]) -> Quantizer | None:
-    """The quantizer that a run puts on weights; ``None`` where its settings are not those of this version."""
+    """Return the quantizer that a run puts on weights; ``None`` where this version does not know its settings."""
     try:
         method = methods.get(settings["method"], **settings.get("method_options", {}))
         return method.weights(settings["bits"]) if method.weights else None
@@ -141,7 +141,7 @@ def _layers(state: Mapping[str, Tensor], known: Mapping[str, Quantizer], copy: b
 
 
 def _learned(state: Mapping[str, Tensor], layer: str, quantizer: Quantizer | None) -> Learned | None:
-    """What the tensors of a layer's quantizer say; which one it is, its bits and coupling only the quantizer knows."""
+    """Return what the tensors of a layer's quantizer say; only the quantizer knows its kind, bits and coupling."""
     own = {key.rpartition(".")[2]: value for key, value in state.items() if key.startswith(layer + _QUANTIZER)}
     if "threshold_interval" in own:
         threshold, level, shrink = own["threshold_interval"], own["level_interval"], float(own["shrink"])

@@ -203,7 +203,7 @@ export function readoutsOf(summary, grid, { pull = 0, near = 0, move = 0 } = {})
     sqnr: 10 * Math.log10(power / size / mse),
     near: Math.min(close / size, 1),
     crossings: crossed / size,
-    // Bounds: as if every weight of a divided bin were on the wrong side, and as if it stood at the bin's border.
+    // Bounds: as if every weight of a divided bin were on the wrong side, and as if it were at the bin's border.
     bound: {
       misplaced: unsure / size,
       near: edges / size,

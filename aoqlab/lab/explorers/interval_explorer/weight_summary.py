@@ -2,7 +2,7 @@
 
 Up to ``DISTINCT`` different values (so all weights in half precision, and most layers) they are kept with their counts
 and everything is exact. Beyond, the middle of the weights is counted in ``BINS`` equal bins with an edge at 0 (where
-pruned weights lie), and the tails outside are kept one by one.
+pruned weights are), and the tails outside are kept one by one.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Summary:
 
 
 def summarise(weights: Tensor) -> Summary:
-    """The summary of all finite weights, taken as float32. Raises :class:`NoWeights` where none is finite.
+    """Return the summary of all finite weights, taken as float32. Raise :class:`NoWeights` where none is finite.
 
     Memory beyond the weights is bounded: they are read in chunks.
     """
@@ -126,7 +126,7 @@ def summarise(weights: Tensor) -> Summary:
 
 
 def _chunks(flat: Tensor) -> Any:
-    """The finite weights as float32 on the CPU, ``CHUNK`` looked at together; −0 is 0."""
+    """Yield the finite weights as float32 on the CPU, ``CHUNK`` at a time; −0 is 0."""
     for part in flat.split(CHUNK):
         part = part.to("cpu", torch.float32)
         finite = torch.isfinite(part)
@@ -135,7 +135,7 @@ def _chunks(flat: Tensor) -> Any:
 
 
 def _distinct(flat: Tensor, size: int) -> tuple[NDArray[np.float32], NDArray[np.uint32]] | None:
-    """All different values and their counts, or ``None`` where there are more than ``DISTINCT``."""
+    """Return all different values and their counts, or ``None`` where there are more than ``DISTINCT``."""
     if size > DISTINCT:
         sample = flat[:: max(1, len(flat) // _SAMPLE)].to("cpu", torch.float32)
         if len(torch.unique(sample)) > 0.9 * len(sample):
@@ -152,7 +152,7 @@ def _distinct(flat: Tensor, size: int) -> tuple[NDArray[np.float32], NDArray[np.
 
 
 def _cuts(flat: Tensor, size: int) -> tuple[float, float]:
-    """Where the tails begin: about ``TAIL`` weights lie outside on either side."""
+    """Return where the tails begin: about ``TAIL`` weights are outside on either side."""
     share = TAIL / size
     step = max(1, len(flat) // 2**22)
     sample = flat[::step].to("cpu", torch.float32).double().numpy()
@@ -163,12 +163,12 @@ def _cuts(flat: Tensor, size: int) -> tuple[float, float]:
 
 
 def _ordered(values: NDArray[np.float32]) -> NDArray[np.uint32]:
-    """Whole numbers in the order of the values: neighbours differ little, which deflates well."""
+    """Return whole numbers in the order of the values: neighbours differ little, which deflates well."""
     raw = np.ascontiguousarray(values, "<f4").view(np.uint32)
     return np.where(raw >> 31, ~raw, raw | np.uint32(1 << 31)).astype(np.uint32)
 
 
 def _deflated(values: NDArray[np.uint32]) -> bytes:
-    """Little-endian, first all lowest bytes, then all second ones, ...; deflated (zlib)."""
+    """Deflate (zlib) the little-endian bytes, first all lowest bytes, then all second ones, ..."""
     planes = np.ascontiguousarray(values, "<u4").view(np.uint8).reshape(-1, 4).T
     return zlib.compress(np.ascontiguousarray(planes).tobytes(), 5)

@@ -1,9 +1,9 @@
-"""The landscape explorer: put down a start and watch conventional and oscillating training walk (Figure 1).
+"""The landscape explorer: choose a start and watch conventional and oscillating training walk (Figure 1).
 
 The browser walks by itself, in double precision and by the steps of :mod:`aoqlab.lab.toy.landscape`, so that it needs
-no kernel; where there is one, the walks of that module replace them once the hand rests. They part only where rounding
-decides: dampening has the same strength however near a weight is to the middle of its bin, so that there its direction
-hangs on the last bit. None of 3,360 walks of the default schedule did.
+no kernel; where there is one, the walks of that module replace them once the controls are at rest. They can differ only
+where rounding decides: dampening has the same strength however near a weight is to the middle of its bin, so that there
+its direction depends on the last bit. None of 3,360 walks of the default schedule differed.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ STOPS = 61
 """Places of a start on either axis."""
 METHODS = ("conventional", "oscillating")
 SPEEDS = {"10": "10 steps per second", "25": "25 steps per second", "60": "60 steps per second"}
-TRACES = {"latent": "the weights behind", "quantized": "grid points alone"}
+TRACES = {"latent": "latent weights", "quantized": "grid points alone"}
 
 
 def landscape(
     problem: LandscapeProblem | None = None, *, steps: int = 400, schedule: ThreeStage | None = None
 ) -> Landscape:
-    """An explorer of walks on the landscape, ``steps`` long; ``schedule`` is AOQ's, with every ``shrink_min`` tried.
+    """Explore walks on the landscape, ``steps`` long; ``schedule`` is AOQ's, with every ``shrink_min`` tried.
 
-    Raises ``ValueError`` for steps below 1.
+    Raise ``ValueError`` for steps below 1.
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise ValueError(f"steps must be a positive integer, got {steps!r}")
@@ -83,13 +83,13 @@ class Landscape(Explorer):
         )
 
     def stages(self) -> list[tuple[float, float, str]]:
-        """First and last step of every stage that AOQ's schedule has."""
+        """Return first and last step and name of every stage of AOQ's schedule."""
         shrink, dampen = self.schedule.shrink_until, max(self.schedule.shrink_until, self.schedule.dampen_from)
         spans = [(0.0, shrink, "shrink"), (shrink, dampen, "widen"), (dampen, 1.0, "dampen")]
         return [(start * self.steps, end * self.steps, name) for start, end, name in spans if end > start]
 
     def walks(self, state: Mapping[str, Any] | None = None) -> LandscapeResult:
-        """Both methods from the start of a state, to the last step."""
+        """Walk with both methods from the start of a state, to the last step."""
         return run_landscape(
             self.problem,
             starts=np.array([[self.value("w1", state), self.value("w2", state)]]),
@@ -99,7 +99,7 @@ class Landscape(Explorer):
         )
 
     def readouts(self, state: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
-        """Method → where it is at the state's step and what it has seen on its way.
+        """Return for each method where it is at the state's step and what it has seen on its way.
 
         ``q1``, ``q2`` and f there (``value``), the ``basin``, grid points ``visited``, ``hull_area`` (units of w
         squared), thresholds crossed (``crossings``).
@@ -127,7 +127,7 @@ class Landscape(Explorer):
         }
 
     def answer_walk(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The package's walks of a state: per method weights (double) and positions k (int32), both (steps + 1, 2)."""
+        """Return the package's walks: per method weights (double) and positions k (int32), both (steps + 1, 2)."""
         paths, answer = self.walks(state).paths, {}
         for method in METHODS:
             own = paths[paths["method"] == method]

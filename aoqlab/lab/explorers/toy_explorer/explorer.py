@@ -1,7 +1,7 @@
 """The toy explorer: a point on the stored surface of the toy regression, its runs over time, and runs made live.
 
-Of one seed the tables in ``data/results`` hold single weights, too: trajectories, and Figure 2 (pre-trained weights by
-final level). The kernel trains any setting anew on a smaller problem, and shows it in the same axes.
+For one seed, the tables in ``data/results`` also hold single weights: trajectories, and Figure 2 (pre-trained weights
+by final level). The kernel can train any setting on a smaller problem, which is shown in the same axes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LIVE_SEEDS = (0, 1, 2)
 RECORDS = 25
 """Moments at which a live run is looked at, which costs more than its training."""
 KEPT = 32
-"""Ensembles that are kept at most, so that memory stays what it is however long a person moves."""
+"""Ensembles that are kept at most, so that memory does not grow while the user moves sliders."""
 MEASURES = {
     "loss": "loss (mean squared error)",
     "crossings_per_weight": "thresholds crossed per weight",
@@ -47,11 +47,11 @@ RESULTS = ("toy-full", "toy-reduced")
 
 
 def toy(source: str | None = None, *, live: RegressionProblem = LIVE, seeds: Sequence[int] = LIVE_SEEDS) -> Toy:
-    """An explorer of the surface ``data/results/<source>-runs.parquet`` and ``-history.parquet``.
+    """Explore the surface ``data/results/<source>-runs.parquet`` and ``-history.parquet``.
 
-    Where there is ``-samples.parquet``, too, it shows single weights of every setting without training it.
-    Default: the paper's size, else the reduced one, whichever is there. ``live``, ``seeds``: what is trained in the
-    kernel. Raises ``FileNotFoundError`` where no surface is stored.
+    With ``-samples.parquet`` it also shows single weights of every setting without training it.
+    Default: the paper's size, otherwise the reduced one. ``live``, ``seeds``: what is trained in the
+    kernel. Raise ``FileNotFoundError`` where no surface is stored.
     """
     for name in (source,) if source else RESULTS:
         if all(file.is_file() for file in _files(name)):
@@ -121,7 +121,7 @@ class Toy(Explorer):
         return Slider(name, label, values, shown=shown, index=int(np.argmin(np.abs(np.log(np.array(values) / start)))))
 
     def _courses(self, method: str) -> dict[str, bytes]:
-        """Every measure as float32 of shape (learning rates, settings, seeds, records)."""
+        """Return every measure as float32 of shape (learning rates, settings, seeds, records)."""
         table = self.history[self.history["method"] == method].sort_values(["lr", "setting", "seed", "step"])
         expected = len(self.rates) * len(self.settings[method]) * len(self.seeds) * self.history["step"].nunique()
         if len(table) != expected:
@@ -129,7 +129,7 @@ class Toy(Explorer):
         return {name: packed(table[name]) for name in MEASURES}
 
     def _samples(self) -> tuple[dict[tuple[str, float, float], Sample], dict[str, Any]]:
-        """Method, learning rate and setting → what single weights did, and of which run; nothing where none is kept."""
+        """Return what single weights did by method, learning rate and setting, and in which run; empty without file."""
         file = _samples_file(self.source)
         if not file.is_file():
             return {}, {}
@@ -163,7 +163,7 @@ class Toy(Explorer):
         return sent
 
     def configs(self, state: Mapping[str, Any] | None = None) -> dict[str, RunConfig]:
-        """Method → the training that a state stands for."""
+        """Return the training of each method in a state."""
         lr, step = self.value("lr", state), self.value("step_init", state)
         return {
             "aoq": RunConfig("aoq", lr, schedule=ThreeStage(shrink_min=self.value("shrink_min", state))),
@@ -171,7 +171,7 @@ class Toy(Explorer):
         }
 
     def ensemble(self, state: Mapping[str, Any] | None = None) -> EnsembleResult:
-        """Both methods of a state trained on the live problem, runs in the order of seeds, then methods; kept."""
+        """Train both methods of a state on the live problem, once; runs in the order of seeds, then methods."""
         key = tuple(self.value(name, state) for name in ("lr", *METHODS.values()))
         if key not in self._ensembles:
             configs = list(self.configs(state).values())
@@ -183,7 +183,7 @@ class Toy(Explorer):
         return self._ensembles[key]
 
     def answer_live(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """The ensemble of a state for the browser; see :meth:`_of_method` for its parts ``aoq_…`` and ``lsq_…``."""
+        """Return the ensemble of a state for the browser, its parts ``aoq_…`` and ``lsq_…`` by :meth:`_of_method`."""
         found = self.ensemble(state)
         steps = np.unique(found.history["step"])
         answer = {"at": self._place(state), "progress": packed(steps / steps[-1])}
@@ -195,11 +195,11 @@ class Toy(Explorer):
         return [state[name] for name in ("lr", *METHODS.values())]
 
     def shows_live(self, state: Mapping[str, Any]) -> bool:
-        """Whether single weights are those of a live run: where it was asked for, or nothing else is kept."""
+        """Whether single weights are from a live run: where it was asked for, or no others are stored."""
         return not self.samples or state["live"] == self._place(state)
 
     def _of_method(self, found: EnsembleResult, number: int) -> dict[str, Any]:
-        """Courses of every measure (seeds, records), and of the first seed what stored samples have."""
+        """Return courses of every measure (seeds, records), and for the first seed what stored samples have."""
         runs = range(number, len(found.runs), len(METHODS))
         history = _with_setting(found.history, self.rule)
         parts = {name: np.stack([history.loc[history["run"] == run, name] for run in runs]) for name in MEASURES}
@@ -213,7 +213,7 @@ class Toy(Explorer):
         }
 
     def at(self, state: Mapping[str, Any] | None = None, *, history: bool = False) -> pd.DataFrame:
-        """The stored rows of a state: the runs of both settings, or their history."""
+        """Return the stored rows of a state: the runs of both settings, or their history."""
         table = self.history if history else self.runs
         chosen = [
             table[(table["method"] == method) & (table["setting"] == self.value(name, state))]
@@ -247,7 +247,7 @@ class Toy(Explorer):
         return {method: self.samples[method, lr, self.value(name, state)] for method, name in METHODS.items()}
 
     def _origin(self, state: Mapping[str, Any]) -> str:
-        """Which run Figure 2 is of."""
+        """Return which run Figure 2 shows."""
         if self.shows_live(state):
             return self._live_run
         return str(self.data["samples"]["source"])
@@ -273,7 +273,7 @@ class Toy(Explorer):
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """So small a problem gains nothing from more, and waits for them where other programs run."""
+    """Use one thread: a small problem gains nothing from more, and waits for them where other programs run."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -296,7 +296,7 @@ def _size(problem: RegressionProblem) -> str:
 
 
 def _with_setting(table: pd.DataFrame, rule: float) -> pd.DataFrame:
-    """With ``crossings_per_weight``, and ``setting``: α_min of AOQ, s₀ of LSQ, whose own rule stands at its mean."""
+    """Add ``crossings_per_weight`` and ``setting``: α_min of AOQ, s₀ of LSQ (its own rule: the mean of its steps)."""
     frame = table.assign(crossings_per_weight=table["crossings"] / table["weights"])
     if "shrink_min" not in frame:
         return frame

@@ -25,7 +25,7 @@ def drawn(
     edges: np.ndarray,
     levels: np.ndarray,
 ) -> Figure:
-    """Three rows of two: the mean of ``measure`` at the end over the settings, its course, final levels of weights.
+    """Draw three rows of two: means of ``measure`` at the end over the settings, its course, final levels of weights.
 
     ``history``: all stored runs, with ``setting`` as the explorer has it. ``places``: method → column and row of the
     ring on its surface. ``courses``: titles and runs over their steps. ``origins``: method → pre-trained weights by
@@ -63,7 +63,7 @@ def drawn(
 
 
 def _weights(counts: np.ndarray, ends: np.ndarray, edges: np.ndarray, levels: np.ndarray) -> pd.DataFrame:
-    """A weight in the middle of its bin for every one counted; beyond the bins for those that are only in ``ends``."""
+    """Return a weight in the middle of its bin for each one counted, and beyond the bins for the rest of ``ends``."""
     places = np.append((edges[:-1] + edges[1:]) / 2, 2 * edges[-1])
     whole = np.column_stack([counts, ends - counts.sum(1)]).astype(int)
     level, bin_ = (index.ravel() for index in np.indices(whole.shape))
@@ -71,7 +71,7 @@ def _weights(counts: np.ndarray, ends: np.ndarray, edges: np.ndarray, levels: np
 
 
 def _draw_surface(ax: Axes, ends: pd.DataFrame, name: str, measure: str, limits: tuple[float, float]) -> None:
-    """Loss by its logarithm, with its least value marked."""
+    """Draw a surface; loss by its logarithm, with its least value marked."""
     loss = measure == "loss"
     plots.interval_surface(
         ends, x=name, value=measure, log=loss, limits=limits, lower_is_better=loss, best=loss, annotate=False, ax=ax
