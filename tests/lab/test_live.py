@@ -62,7 +62,7 @@ def test_what_is_drawn_is_what_was_measured(trained):
     assert titles == [*live.MEASURES.values(), "conv2: weights", "conv2: intervals", "conv2: levels"]
     for ax, column in zip(figure.axes, live.MEASURES, strict=False):
         line = next(line for line in ax.lines if (line.get_gid() or "").startswith("mean-"))
-        assert np.array_equal(line.get_ydata(), moment.metrics[column], equal_nan=True)
+        assert np.array_equal(line.get_ydata(), moment.metrics[column].dropna())
     assert f"test accuracy {metrics['test_accuracy'].iloc[-1]:.1%}" in text == numbers(moment)
 
 

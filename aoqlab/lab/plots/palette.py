@@ -66,13 +66,9 @@ def method_label(name: str) -> str:
     return _LOOKS[_method_key(name)][0]
 
 
-def _part_of(name: str, source: str, low: float, high: float) -> Colormap:
-    colors = mpl.colormaps[source](np.linspace(low, high, 256))
-    return LinearSegmentedColormap.from_list(name, colors)
-
-
 # Viridis without its palest end, so that the highest level still contrasts with white paper.
-LEVEL_CMAP: Colormap = _part_of("aoqlab_levels", "viridis", 0.0, 0.93)
+_SHADES = mpl.colormaps["viridis"](np.linspace(0.0, 0.93, 256))
+LEVEL_CMAP: Colormap = LinearSegmentedColormap.from_list("aoqlab_levels", _SHADES)
 
 
 def level_colors(n: int) -> list[tuple[float, float, float, float]]:
@@ -134,12 +130,9 @@ def variant_label(name: str) -> str:
     if first.lower() not in METHOD_COLORS:
         return str(name)
     words = " ".join(word for word in rest if "=" not in word)
-    settings = [_setting(*word.split("=", 1)) for word in rest if "=" in word]
-    return ", ".join([method_label(first), *([words] if words else []), *settings])
-
-
-def _setting(key: str, value: str) -> str:
-    return f"{_SYMBOLS.get(key, key)} = {value}"
+    settings = [word.split("=", 1) for word in rest if "=" in word]
+    parts = [method_label(first), words, *(f"{_SYMBOLS.get(key, key)} = {value}" for key, value in settings)]
+    return ", ".join(part for part in parts if part)
 
 
 def variant_palette(names: Iterable[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, SupportsFloat
+from typing import Any, SupportsFloat
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,7 +23,6 @@ def pretrained_histograms(
     *,
     weight: str = "weight",
     level: str = "level",
-    kind: Literal["ridge", "bars3d"] = "ridge",
     bins: int = 60,
     levels: Values | None = None,
     xlim: tuple[SupportsFloat, SupportsFloat] | None = None,
@@ -33,17 +32,14 @@ def pretrained_histograms(
     """Draw, for every final quantized value, the histogram of the pre-trained weights that ended there.
 
     `frame`: one row per weight, columns `weight` (its pre-trained value) and `level` (its final quantized
-    value). "ridge" stacks the histograms as rows of one common scale (the bar at the upper right gives it),
-    with the number of weights n of each; "bars3d" draws the paper's rows of bars and needs
-    three-dimensional axes, which it makes when `ax` is None. `levels` fixes the rows (a level without
-    weights keeps an empty one), `xlim` the range of the bins; give the same to every panel of a figure (n
-    also counts weights beyond it). `method` puts its name in the title.
+    value). The histograms are ridges on one common scale (the bar at the upper right gives it), each with its
+    number of weights n. `levels` fixes the rows (a level without weights keeps an empty one), `xlim` the range
+    of the bins; give the same to every panel of a figure (n also counts weights beyond it). `method` puts its
+    name in the title.
 
-    Missing columns, weights that are not finite, and axes of the wrong kind raise `ValueError`.
+    Missing columns and weights that are not finite raise `ValueError`.
     """
     require_columns(frame, [weight, level], "pretrained_histograms")
-    if kind not in ("ridge", "bars3d"):
-        raise ValueError(f'kind must be "ridge" or "bars3d", got {kind!r}')
     weights, final = vector(frame[weight], "weights"), frame[level].to_numpy(dtype=np.float64)
     rows = vector(np.unique(final) if levels is None else levels, "levels", ascending=True)
     strangers = sorted(set(final) - set(rows))
@@ -52,20 +48,13 @@ def pretrained_histograms(
     limits = None if xlim is None else (float(xlim[0]), float(xlim[1]))
     edges = np.histogram_bin_edges(weights, bins, limits)
     counts = np.stack([np.histogram(weights[final == row], edges)[0] for row in rows])
-    if ax is None:
-        ax = plt.gca() if kind == "ridge" else plt.figure().add_subplot(projection="3d")
-    if (ax.name == "3d") != (kind == "bars3d"):
-        raise ValueError(f'kind="bars3d", and it alone, needs axes made with projection="3d"; got kind={kind!r}')
-    if kind == "ridge":
-        _draw_ridges(ax, counts, np.array([(final == row).sum() for row in rows]), edges)
-    else:
-        _draw_bars(ax, counts, edges)
+    ax = plt.gca() if ax is None else ax
+    _draw_ridges(ax, counts, np.array([(final == row).sum() for row in rows]), edges)
     ax.set_yticks(range(len(rows)), [format_number(row) for row in rows])
     ax.set(xlim=(edges[0], edges[-1]), xlabel=r"pre-trained weight $w_{\mathrm{pre}}$")
     ax.set_ylabel(r"final quantized weight $\hat w$")
     if method is not None:
-        # Three-dimensional axes leave their upper part empty.
-        ax.set_title(method_label(method), y=0.96 if kind == "bars3d" else None)
+        ax.set_title(method_label(method))
     return ax
 
 
@@ -91,16 +80,3 @@ def _draw_ridges(ax: Axes, counts: NDArray[np.int64], totals: NDArray[np.int64],
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
-
-
-def _draw_bars(solid: Any, counts: NDArray[np.int64], edges: NDArray[np.float64]) -> None:
-    look: dict[str, Any] = {"shade": True, "edgecolor": (1, 1, 1, 0.25), "linewidth": 0.2}
-    for index, color in reversed(list(enumerate(level_colors(len(counts))))):
-        full = counts[index] > 0
-        lefts, heights = edges[:-1][full], counts[index][full]
-        solid.bar3d(lefts, index - 0.3, 0, edges[1] - edges[0], 0.6, heights, color=color, **look)
-    solid.set_zlabel("weights per bin")
-    solid.view_init(elev=28, azim=-62)
-    solid.set_box_aspect((1.5, 1.1, 0.85), zoom=1.02)
-    for axis in (solid.xaxis, solid.yaxis, solid.zaxis):
-        axis.set_pane_color((1.0, 1.0, 1.0, 0.0))

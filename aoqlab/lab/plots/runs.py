@@ -96,7 +96,7 @@ def interval_profile(
 
     `runs`: one row per run, columns `x`, `y`, `hue` (numbers, or methods). Runs that are not finite are
     left out as points, and their setting's mean breaks the line. `reference`: the runs of another method,
-    columns `y` and its settings (`reference_settings`; default: `hue`, "lr", "shrink_min", "initial_step",
+    columns `y` and its settings (`reference_settings`; default: "lr", "shrink_min", "initial_step",
     "step_init" and "bits" where they vary); the setting with the best mean is drawn as a horizontal line,
     with a band from its least to its greatest run, in the colour of its column "method" where that names
     one. `best=False` rings no mean, for measures of which neither more nor less is better.
@@ -116,7 +116,7 @@ def interval_profile(
         ring: dict[str, Any] = {"s": 80, "facecolor": "none", "edgecolor": "black", "linewidth": 1.2, "zorder": 4}
         ax.scatter(best_x, table["mean"][best_hue, best_x], label="best mean", gid="optimum", **ring)
     if reference is not None:
-        _draw_reference(ax, reference, y, hue, reference_settings, lower_is_better)
+        _draw_reference(ax, reference, y, reference_settings, lower_is_better)
     label_axis(ax.xaxis, x)
     label_axis(ax.yaxis, y)
     if logx:
@@ -171,12 +171,11 @@ def _wrapped(name: str) -> str:
 
 
 def _draw_reference(
-    ax: Axes, reference: pd.DataFrame, y: str, hue: str, settings: Sequence[str] | None, lower_is_better: bool
+    ax: Axes, reference: pd.DataFrame, y: str, settings: Sequence[str] | None, lower_is_better: bool
 ) -> None:
-    require_columns(reference, [y, *(settings or [])], "interval_profile (reference)")
     if settings is None:
-        known = dict.fromkeys((hue, *_SETTINGS))
-        settings = [key for key in known if key in reference and reference[key].nunique(dropna=False) > 1]
+        settings = [key for key in _SETTINGS if key in reference and reference[key].nunique(dropna=False) > 1]
+    require_columns(reference, [y, *settings], "interval_profile (reference)")
     chosen, where = reference, []
     if settings:
         best = best_row(setting_means(reference, settings, y)["mean"], lower_is_better=lower_is_better)

@@ -48,7 +48,9 @@ def save_figure(
     names and formats raise `ValueError`, a missing data file `FileNotFoundError`, a parameter that JSON
     cannot hold `TypeError`, a failed drawing `RuntimeError`, a full disk `NotWrittenError` (an `OSError`).
     """
-    _check_name(name)
+    if not _NAME.fullmatch(name) or Path(name).suffix.lower() in (".png", ".svg", ".pdf", ".json"):
+        words = 'a figure name has letters, digits, "-", "_" and ".", starts with a letter or digit'
+        raise ValueError(f"{words}, and has no extension; got {name!r}")
     chosen = list(dict.fromkeys(formats))
     unknown = [form for form in chosen if form not in _METADATA]
     if unknown or not chosen:
@@ -98,15 +100,6 @@ def load_figure_info(name_or_path: str | Path, folder: str | Path | None = None)
     if not isinstance(record, dict) or record.get("sidecar_version") != _SIDECAR_VERSION:
         raise ValueError(f"{path} is no figure record of version {_SIDECAR_VERSION}")
     return record
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or not name.isascii():
-        raise ValueError(
-            f'a figure name has letters, digits, "-", "_" and ".", and starts with a letter or digit; got {name!r}'
-        )
-    if Path(name).suffix.lstrip(".").lower() in (*_METADATA, "json"):
-        raise ValueError(f"give the figure name without an extension, got {name!r}")
 
 
 def _render(fig: Figure, name: str, form: str, dpi: float | int) -> bytes:
