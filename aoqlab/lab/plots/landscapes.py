@@ -24,13 +24,13 @@ _TERRAIN = LinearSegmentedColormap.from_list("aoqlab_terrain", ["#8F8F8F", "#C9C
 
 
 def landscape(
-    values: Values | pd.DataFrame,
+    values: Values,
     grid: Values = _GRID,
     *,
-    x: Values | None = None,
-    y: Values | None = None,
+    x: Values,
+    y: Values,
     paths: pd.DataFrame | None = None,
-    hulls: bool | Literal["method", "run"] = True,
+    hulls: bool = True,
     hull_padding: float = 0.08,
     trace: Literal["latent", "quantized"] | None = "latent",
     contours: int = 18,
@@ -41,21 +41,20 @@ def landscape(
 ) -> Axes:
     """Draw filled contours of f(w1, w2), the grid points a quantizer can reach, and where searches went.
 
-    `values`: f on a fine mesh, an array (ny, nx) with the axes `x` (nx,) and `y` (ny,), or a DataFrame with
-    the columns x, y, value. `grid`: the levels of either weight; every pair of them is a dot.
+    `values`: f on a fine mesh, an array (ny, nx) with the axes `x` (nx,) and `y` (ny,). `grid`: the levels
+    of either weight; every pair of them is a dot.
 
     `paths`: one row per step of a run, columns method, start, step, q1, q2 (the grid point) and, for
     `trace="latent"`, w1, w2 (the weights behind it; without them the quantized path is traced). Per method
     are drawn the traces, a ring around every grid point visited, a disc where a run starts, a star on the
-    grid point where it ends, and translucent the convex hull of what was visited: one per method
-    (`hulls=True` or "method") or one per run ("run"). Hulls are grown by `hull_padding`, in units of w, so
-    that a search that never left its point is seen too. Missing columns, shapes that do not match and a
-    padding that is not positive raise `ValueError`.
+    grid point where it ends, and translucent the convex hull of what was visited (`hulls`), grown by
+    `hull_padding`, in units of w, so that a search that never left its point is seen too. Missing columns,
+    shapes that do not match and a padding that is not positive raise `ValueError`.
     """
-    mesh_x, mesh_y, heights = _mesh(values, x, y)
-    levels = vector(grid, "grid")
-    if hulls not in (True, False, "method", "run"):
-        raise ValueError(f'hulls must be True, False, "method" or "run", got {hulls!r}')
+    mesh_x, mesh_y = vector(x, "x", ascending=True), vector(y, "y", ascending=True)
+    heights, levels = np.asarray(values, dtype=np.float64), vector(grid, "grid")
+    if heights.shape != (len(mesh_y), len(mesh_x)):
+        raise ValueError(f"values must have shape (len(y), len(x)) = {(len(mesh_y), len(mesh_x))}, got {heights.shape}")
     if trace not in ("latent", "quantized", None):
         raise ValueError(f'trace must be "latent", "quantized" or None, got {trace!r}')
     if not hull_padding > 0:
@@ -81,26 +80,10 @@ def landscape(
     return ax
 
 
-def _mesh(
-    values: Values | pd.DataFrame, x: Values | None, y: Values | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    if isinstance(values, pd.DataFrame):
-        require_columns(values, ["x", "y", "value"], "landscape")
-        table = values.pivot(index="y", columns="x", values="value")
-        return _mesh(table.to_numpy(), table.columns.to_numpy(), table.index.to_numpy())
-    if x is None or y is None:
-        raise ValueError("landscape needs the axes x and y of the array of values")
-    mesh_x, mesh_y = vector(x, "x", ascending=True), vector(y, "y", ascending=True)
-    heights = np.asarray(values, dtype=np.float64)
-    if heights.shape != (len(mesh_y), len(mesh_x)):
-        raise ValueError(f"values must have shape (len(y), len(x)) = {(len(mesh_y), len(mesh_x))}, got {heights.shape}")
-    return mesh_x, mesh_y, heights
-
-
 def _draw_paths(
     ax: Axes,
     paths: pd.DataFrame,
-    hulls: bool | Literal["method", "run"],
+    hulls: bool,
     padding: float,
     trace: Literal["latent", "quantized"] | None,
     palette: Mapping[str, Any] | None,
@@ -112,14 +95,15 @@ def _draw_paths(
     for order, (method, (color, name)) in enumerate(hue_colors(paths["method"], palette).items()):
         ours = paths[paths["method"] == method].sort_values("step", kind="stable")
         runs = ours.groupby("start", sort=False)
-        for hulled in [own for _, own in runs] if hulls == "run" else [ours] if hulls else []:
+        visited = ours[points].drop_duplicates().to_numpy()
+        if hulls:
             # Later methods get a little more room, so that equal hulls do not hide each other's outline.
-            outline = _outline(hulled[points].drop_duplicates().to_numpy(), padding * (1 + 0.3 * order))
+            outline = _outline(visited, padding * (1 + 0.3 * order))
             face: dict[str, Any] = {"facecolor": (color, 0.16), "edgecolor": color, "joinstyle": "round"}
             # First methods on top: LSQ's small hull in AOQ's.
             ax.fill(*outline.T, linewidth=1.1, zorder=1.5 - 0.01 * order, gid=f"hull-{method}", **face)
         ring: dict[str, Any] = {"s": 22 + 26 * order, "facecolors": "none", "edgecolors": color, "linewidths": 1.1}
-        ax.scatter(*ours[points].drop_duplicates().to_numpy().T, zorder=2.6, gid=f"visited-{method}", **ring)
+        ax.scatter(*visited.T, zorder=2.6, gid=f"visited-{method}", **ring)
         if trace is not None:
             line: dict[str, Any] = {"color": color, "linewidth": 0.8, "alpha": 0.85, "gid": f"path-{method}"}
             shape: dict[str, Any] = {"x": traced[0], "y": traced[1], "units": "start", "estimator": None}

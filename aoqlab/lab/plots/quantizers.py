@@ -111,7 +111,13 @@ def weight_histogram(
     that are not finite, and shapes that do not match raise `ValueError`.
     """
     cuts, values = _grid(thresholds, levels)
-    heights, borders = _histogram(weights, counts, edges, bins)
+    if (weights is None) == (counts is None) or (counts is None) != (edges is None):
+        raise ValueError("weight_histogram needs either weights, or counts and edges")
+    if counts is None or edges is None:
+        counts, edges = np.histogram(vector(np.ravel(np.asarray(weights)), "weights"), bins=bins)
+    heights, borders = vector(counts, "counts"), vector(edges, "edges", ascending=True)
+    if len(borders) != len(heights) + 1 or not heights.size:
+        raise ValueError(f"{len(heights)} counts need {len(heights) + 1} edges, got {len(borders)}")
     ax = plt.gca() if ax is None else ax
     colors = np.asarray(level_colors(len(values)))
     parts = np.union1d(borders, cuts[(cuts > borders[0]) & (cuts < borders[-1])])
@@ -184,20 +190,3 @@ def _reach(cuts: NDArray[np.float64], values: NDArray[np.float64]) -> tuple[floa
     both, bins = np.concatenate((cuts, values)), np.diff(cuts if len(cuts) > 1 else values)
     margin = 0.5 * float(bins.max()) if len(bins) and bins.max() > 0 else 1.0
     return float(both.min()) - margin, float(both.max()) + margin
-
-
-def _histogram(
-    weights: Values | None, counts: Values | None, edges: Values | None, bins: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    if (weights is None) == (counts is None) or (counts is None) != (edges is None):
-        raise ValueError("weight_histogram needs either weights, or counts and edges")
-    if counts is None or edges is None:
-        flat = vector(np.asarray(weights).ravel(), "weights")
-        if not len(flat):
-            raise ValueError("weights is empty")
-        heights, borders = np.histogram(flat, bins=bins)
-        return heights.astype(np.float64), borders
-    heights, borders = vector(counts, "counts"), vector(edges, "edges", ascending=True)
-    if len(borders) != len(heights) + 1 or not len(heights):
-        raise ValueError(f"{len(heights)} counts need {len(heights) + 1} edges, got {len(borders)}")
-    return heights, borders

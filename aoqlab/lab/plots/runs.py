@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -176,17 +177,17 @@ def _draw_reference(
     if settings is None:
         settings = [key for key in _SETTINGS if key in reference and reference[key].nunique(dropna=False) > 1]
     require_columns(reference, [y, *settings], "interval_profile (reference)")
-    chosen, where = reference, []
+    chosen, where = reference, ""
     if settings:
         best = best_row(setting_means(reference, settings, y)["mean"], lower_is_better=lower_is_better)
-        for key, setting in zip(settings, best if isinstance(best, tuple) else (best,), strict=True):
-            chosen = chosen[chosen[key].isna()] if pd.isna(setting) else chosen[chosen[key] == setting]
-            if isinstance(setting, (int, float, np.number)) and not pd.isna(setting):
-                where.append(f"{_symbol(key)} = {format_number(float(setting))}")
+        best = best if isinstance(best, tuple) else (best,)
+        chosen = reference.groupby([*settings], dropna=False).get_group(best)
+        numbers = {key: at for key, at in zip(settings, best, strict=True) if isinstance(at, Real) and not pd.isna(at)}
+        where = ", ".join(f"{_symbol(key)} = {format_number(at)}" for key, at in numbers.items())
     names = chosen["method"].unique() if "method" in chosen else []
     color, name = next(iter(hue_colors(names).values())) if len(names) == 1 else ("#6B6B6B", "reference")
     values = chosen[y].astype(float)
-    label = "\n".join([f"{name} at its best (n = {len(values)})", *([", ".join(where)] if where else [])])
+    label = f"{name} at its best (n = {len(values)})\n{where}".strip()
     ax.axhspan(values.min(), values.max(), color=color, alpha=0.15, linewidth=0, gid="reference-band", zorder=1)
     ax.axhline(values.mean(), color=color, linestyle=(0, (5, 2)), linewidth=1.2, label=label, gid="reference")
 

@@ -68,19 +68,18 @@ def verdict_grid(
     *,
     rows: Iterable[str] | None = None,
     columns: Iterable[str] | None = None,
-    labels: Mapping[str, str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw claims by data sets: each cell a verdict by colour, symbol and word, with its effect and unit.
 
     `claims`: one row per claim and data set, columns "claim", "data", "verdict", "effect", "unit". `rows` and `columns`
-    give order and completeness (default: as they come); a cell without a row in the table says "not tried". `labels`
-    replaces names of either. Missing columns, several rows for one cell, and unknown verdicts raise `ValueError`.
+    give order and completeness (default: as they come); a cell without a row in the table says "not tried".
+    Missing columns, several rows for one cell, and unknown verdicts raise `ValueError`.
     """
     require_columns(claims, ["claim", "data", "verdict", "effect", "unit"], "verdict_grid")
     if claims.duplicated(["claim", "data"]).any():
         raise ValueError("claims has several rows for one claim and data set; select one budget for each first")
-    ax, labels = plt.gca() if ax is None else ax, labels or {}
+    ax = plt.gca() if ax is None else ax
     down = list(rows) if rows is not None else list(claims["claim"].unique())
     across = list(columns) if columns is not None else list(claims["data"].unique())
     found = {(row.claim, row.data): row for row in claims.itertuples()}
@@ -90,7 +89,7 @@ def verdict_grid(
     tints = ListedColormap([look.tint for look in VERDICTS.values()])
     scale: dict[str, Any] = {"cmap": tints, "vmin": -0.5, "vmax": len(VERDICTS) - 0.5, "cbar": False}
     with undrawn(ax):
-        sns.heatmap(shades.reindex(index=down, columns=across).rename(labels, axis=0), linewidths=2.5, ax=ax, **scale)
+        sns.heatmap(shades.reindex(index=down, columns=across), linewidths=2.5, ax=ax, **scale)
     for (y, claim), (x, data) in itertools.product(enumerate(down), enumerate(across)):
         place = (claim, data)
         if place not in found:
@@ -101,10 +100,8 @@ def verdict_grid(
         ax.text(x + 0.5, y + 0.31, f"{look.symbol} {row.verdict}", ha="center", va="center", **word)
         effect = f"{signed(row.effect)} {short_unit(str(row.unit))}"
         ax.text(x + 0.5, y + 0.71, effect, ha="center", va="center", fontsize=6.5)
-    ax.set_xticks(ax.get_xticks(), [labels.get(name, name) for name in across], rotation=0)
-    ax.set_yticks(ax.get_yticks(), [labels.get(name, name) for name in down], rotation=0)
     ax.grid(False)
     ax.xaxis.tick_top()
-    ax.tick_params(length=0)
+    ax.tick_params(length=0, labelrotation=0)
     ax.set(xlabel="", ylabel="")
     return ax

@@ -155,7 +155,6 @@ def test_a_fixed_view_may_hold_no_level(ax, drawn):
         ({"counts": [1]}, "either"),
         ({"counts": [1, 2], "edges": [0, 1]}, "3 edges"),
         ({"weights": [np.inf, 0.0]}, "finite"),
-        ({"weights": []}, "empty"),
     ],
 )
 def test_what_makes_no_histogram_is_refused(arguments, match):

@@ -48,12 +48,6 @@ def test_colours_and_symbols_differ_between_verdicts(ax, drawn):
         assert one.symbol != other.symbol
 
 
-def test_names_can_be_replaced(ax):
-    verdict_grid(CLAIMS, labels={"one": "the first", "toy": "a toy"}, ax=ax)
-    assert ax.get_yticklabels()[0].get_text() == "the first"
-    assert ax.get_xticklabels()[0].get_text() == "a toy"
-
-
 def test_several_budgets_for_one_cell_are_refused(ax):
     with pytest.raises(ValueError, match="one budget"):
         verdict_grid(pd.concat([CLAIMS, CLAIMS]), ax=ax)
