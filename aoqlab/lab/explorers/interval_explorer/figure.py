@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from torch import Tensor
 
 from ....quantizers import UniformQuantizer
-from ...plots import level_colors, staircase, weight_histogram
+from ...plots import column_label, level_colors, staircase, weight_histogram
 
 
 def drawn(quantizer: UniformQuantizer, parts: Iterable[Tensor], reach: float, method: str) -> Figure:
@@ -31,6 +32,8 @@ def drawn(quantizer: UniformQuantizer, parts: Iterable[Tensor], reach: float, me
     right.bar(range(len(shares)), shares / shares.sum(), width=0.9, color=level_colors(len(shares)))
     dashed: Any = (0, (5, 2.5))
     right.axhline(1 / len(shares), color="#333333", linewidth=0.9, linestyle=dashed, label="all levels alike")
-    right.set(xlabel="code", ylabel="weights (share)")
-    right.legend()
+    right.set(xlabel="code", ylabel=column_label("share"), ylim=(0, 1.2 * right.get_ylim()[1]))  # room for the legend
+    right.xaxis.set_major_locator(MaxNLocator(9, integer=True))
+    right.yaxis.set_major_formatter(PercentFormatter(1.0))
+    right.legend(loc="upper right")
     return figure
