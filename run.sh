@@ -45,7 +45,7 @@ except BlockingIOError:
 '
   if ! ready; then
     if [[ -e $venv ]]; then
-      echo "The environment in .venv is incomplete, broken or out of date: making it anew." >&2
+      echo "The environment in .venv is incomplete, broken or out of date: making it again." >&2
     else
       echo "First use: making the environment in .venv." >&2
     fi

@@ -14,14 +14,14 @@ GridKind = Literal["mid-rise", "mid-tread"]
 
 
 def check_bits(bits: int) -> int:
-    """Return ``bits`` if it is an integer from 2 to 8, else raise ``ValueError``."""
+    """Return ``bits`` if it is an integer from 2 to 8, otherwise raise ``ValueError``."""
     if isinstance(bits, bool) or not isinstance(bits, int) or not MIN_BITS <= bits <= MAX_BITS:
         raise ValueError(f"bits must be an integer from {MIN_BITS} to {MAX_BITS}, got {bits!r}")
     return bits
 
 
 def check_finite(x: Tensor, what: str) -> Tensor:
-    """Return ``x`` if it is a non-empty floating-point tensor without NaN or infinity, else raise."""
+    """Return ``x`` if it is a non-empty floating-point tensor without NaN or infinity, otherwise raise."""
     if not x.is_floating_point():
         raise TypeError(f"{what} must be a floating-point tensor, got {x.dtype}")
     if x.numel() == 0:

@@ -39,7 +39,7 @@ def with_gradient(loss: Tensor, weights: Sequence[Tensor], slopes: Sequence[Tens
 def dampening_norm(weights: Iterable[Tensor], bin_centres: Iterable[Tensor]) -> Tensor:
     """AOQ's published dampening: ``sum over layers of ||w - c(w)||_2``, the unsquared norm.
 
-    ``c(w)``, the middle of the bin that w lies in (:meth:`aoqlab.AOQ.bin_centres`), is a constant for the gradient,
+    ``c(w)``, the middle of the bin that w is in (:meth:`aoqlab.AOQ.bin_centres`), is a constant for the gradient,
     which is ``(w - c) / ||w - c||`` per layer: its length is 1 however small the distance, and 0 at distance 0. Raises
     ``ValueError`` when the two sequences differ in length or two tensors in shape. Source: Xie et al., ICCV 2025, and
     its published code.

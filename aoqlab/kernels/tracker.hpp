@@ -10,8 +10,8 @@ struct Tracker {
   float* frequency;  // its sign bit keeps the direction of the last crossing: negative means down
   const uint8_t* initial;
   uint8_t* current;
-  int16_t* visited;            // bit mask of levels, up to 4 bits; else null
-  uint8_t *lowest, *highest;   // above 4 bits; else null
+  int16_t* visited;            // bit mask of levels, up to 4 bits; null above
+  uint8_t *lowest, *highest;   // above 4 bits; null up to 4
   int64_t *histogram, *transitions, *hamming, *hash;  // totals per layer
   int64_t n_levels;
   float momentum;

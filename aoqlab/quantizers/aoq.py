@@ -25,7 +25,7 @@ class AOQ(UniformQuantizer):
     each output channel with ``per_channel=True``). Until then they are 1. The gradient to the weights is 1 everywhere,
     also outside the grid.
 
-    ``coupled=True`` is the ablation without decoupling: thresholds stand at ``shrink * s_le * k``, so that they follow
+    ``coupled=True`` is the ablation without decoupling: thresholds are at ``shrink * s_le * k``, so that they follow
     the learned level interval, while all gradients stay as above (``threshold_interval`` keeps its start, unused).
 
     Raises ``ValueError`` for bits outside 2 to 8. Source: Xie et al., ICCV 2025.

@@ -116,7 +116,7 @@ class Quantizer(nn.Module):
         raise TypeError(f"staged dampening needs bin centres, which {type(self).__name__} does not have")
 
     def init_range(self, width: Tensor) -> Quantizer:
-        """Spread the levels evenly over ``[0, width]``, shape (), units of x; return self. Else ``TypeError``."""
+        """Spread the levels evenly over ``[0, width]``, shape (), units of x; return self, or raise ``TypeError``."""
         raise TypeError(f"{type(self).__name__} cannot be spread over a range from 0")
 
     def for_inputs(self, rule: InputRule) -> Quantizer:

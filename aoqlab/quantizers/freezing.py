@@ -22,7 +22,7 @@ class Freezing(Quantizer):
     the level goes to the step (``d/dstep = k`` for LSQ, with its gradient scale). Once frozen, always frozen;
     :meth:`init_from` forgets all. The others pass through ``inner``, whose thresholds and levels these are.
 
-    Raises ``ValueError`` where shapes differ from those of the first codes. Source: Nagel et al., ICML 2022, section
+    Raises ``ValueError`` where shapes differ from the first codes' shape. Source: Nagel et al., ICML 2022, section
     4.2. As in its published code the mean of codes is used, not the last code, and the latent weight stays where it is.
     """
 
@@ -78,7 +78,7 @@ class Freezing(Quantizer):
         if x.shape != self.frozen.shape:
             raise ValueError(
                 f"{what} of shape {tuple(x.shape)} do not fit weights of shape {tuple(self.frozen.shape)}, "
-                "as given to the first track(); init_from starts anew"
+                "as given to the first track(); init_from starts again"
             )
         return x
 

@@ -44,7 +44,7 @@ def gradient_table(quantizer: nn.Module, x: Tensor) -> pd.DataFrame:
     """Value and gradients of a quantizer at single points, as autograd gives them: a row per point.
 
     Columns: ``x``, ``value``, ``d_x`` and, for every parameter p, ``d_p``; of a parameter with several entries
-    ``d_p[0]``, ``d_p[1]``, ... One backward pass is made per point, so that every row stands alone. x: (n,).
+    ``d_p[0]``, ``d_p[1]``, ... One backward pass is made per point, so that no row depends on another. x: (n,).
     """
     import pandas as pd
 

@@ -30,7 +30,7 @@ class Shifted(Quantizer):
     """An unsigned quantizer moved by a learned offset: ``q(x + z) - z``.
 
     ``inner`` is q, such as ``LTQ(b)`` or ``LSQ(b, signed=False)``; ``shift`` is z, a parameter of shape (), in units of
-    x, 0 at the start. Thresholds and levels are those of q minus z. Gradients follow from those of q by the chain rule:
+    x, 0 at the start. Thresholds and levels are q's minus z. Gradients follow from q's by the chain rule:
     with ``q'`` the straight-through slope of q, ``d/dx = q'`` and ``d/dz = q' - 1``, which for LSQ is 0 inside the grid
     and -1 outside, and the parameters of q get theirs at ``x + z``. Unlike the step of LSQ, z has no gradient scale.
 

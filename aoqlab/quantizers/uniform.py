@@ -13,7 +13,7 @@ from .base import Quantizer, decode_ste, refuse_nan
 
 
 class UniformQuantizer(Quantizer):
-    """A quantizer whose thresholds and levels are those of ``grid``, set in ``__init__``, at two steps.
+    """A quantizer with the thresholds and levels of ``grid``, set in ``__init__``, at two steps.
 
     A subclass gives ``threshold_step``, ``init_from`` and ``forward``, and ``level_step`` where it is another step.
     """

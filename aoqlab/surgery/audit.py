@@ -33,7 +33,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Note:
-    """What a layer remembers of the surgery beside its quantizers; copied with it."""
+    """What a layer remembers of the surgery in addition to its quantizers; copied with it."""
 
     rule: str = ""
     why_skipped: str = ""

@@ -33,7 +33,7 @@ def near_names(wanted: str, names: Iterable[str]) -> str:
 
 def matching(patterns: Sequence[str], names: Collection[str]) -> dict[str, str]:
     """Name -> the first shell pattern that matches it. Raises ``ValueError`` for a pattern that matches none."""
-    patterns = (patterns,) if isinstance(patterns, str) else patterns  # else its letters would be the patterns
+    patterns = (patterns,) if isinstance(patterns, str) else patterns  # otherwise its letters would be the patterns
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise ValueError(f"skip pattern {pattern!r} matches no layer; near names: {near_names(pattern, names)}")
@@ -44,7 +44,7 @@ def shortcut_convolutions(model: nn.Module) -> set[str]:
     """Names of the 1x1 convolutions on the shortcuts of residual blocks.
 
     A block is a module with a child of a name in ``SHORTCUTS``; the convolution there has kernel 1 and changes
-    channels, stride or (by pooling before it) size; beside it the block has convolutions that start with as many
+    channels, stride or (by pooling before it) size; next to it the block has convolutions that start with as many
     channels as it takes and end with as many as it gives. So neither the stem of a stage nor the patch merging of Swin
     is one.
     """

@@ -1,4 +1,4 @@
-"""The operation itself: quantizers onto the weights and inputs of a network, layers left as they are."""
+"""The operation itself: quantizers onto the weights and inputs of a network, layers left unchanged."""
 
 from __future__ import annotations
 

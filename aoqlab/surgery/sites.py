@@ -16,7 +16,7 @@ INPUT = "input_quantizer"
 
 
 class Switch(nn.Module):
-    """A quantizer that can be turned off; then the very tensor that came in goes out."""
+    """A quantizer with an on/off switch; when off, it returns its input unchanged."""
 
     def __init__(self, quantizer: Quantizer, recompute: bool = False) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ def activation_quantizers(model: nn.Module) -> dict[str, Quantizer]:
 
 
 def set_enabled(model: nn.Module, weights: bool | None = None, activations: bool | None = None) -> None:
-    """Turn all weight or all activation quantizers on or off; ``None`` leaves them as they are."""
+    """Turn all weight or all activation quantizers on or off; ``None`` leaves them unchanged."""
     for module in model.modules():
         for wanted, switch in ((weights, weight_switch(module)), (activations, input_switch(module))):
             if wanted is not None and switch is not None:

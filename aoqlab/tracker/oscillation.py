@@ -183,7 +183,7 @@ class OscillationTracker(CodeCounter):
 
     @torch.no_grad()
     def close_period(self) -> None:
-        """Keep the transitions since the last call (or the start) as those of a period, and begin the next one."""
+        """Keep the transitions since the last call (or the start) as one period's, and begin the next period."""
         self._period_transitions = torch.cat([self._period_transitions, self._open_period()])
         self._periods += 1
 

@@ -101,7 +101,7 @@ def test_where_motion_is_to_be_reduced_it_steps_and_does_not_play(still, made, n
     hand.button("^Step").click()
     after = hand.changed(before, "Step")
     hand.page.wait_for_timeout(300)
-    assert hand.pictures() == after, "it goes on by itself"
+    assert hand.pictures() == after, "it continues by itself"
 
 
 def test_motion_that_becomes_unwanted_stops(still, made, page):

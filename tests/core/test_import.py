@@ -26,7 +26,7 @@ def python(code, *arguments, without=()):
 
 
 def loaded_by(code):
-    """Return the names of the packages that code loads, those of aoqlab with their parents."""
+    """Return the names of the packages that code loads, aoqlab's with their parents."""
     done = python(f"before = set(sys.modules)\n{code}\nprint(*set(sys.modules) - before)")
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())

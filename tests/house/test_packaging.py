@@ -23,7 +23,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 
 
 def declared(*extras):
-    """Return the requirements of the small package and of these extras, with those of the extras they name."""
+    """Return the requirements of the small package and of these extras, also of the extras they name."""
     found, todo = [], [*PROJECT["dependencies"], *(line for extra in extras for line in EXTRAS[extra])]
     while todo:
         requirement = Requirement(todo.pop(0))

@@ -174,7 +174,7 @@ def test_an_environment_that_was_changed_is_made_again(built, spoil):
     assert built.log() == BUILD
     assert done.returncode == 7
     assert done.stderr.splitlines()[0] == (
-        "The environment in .venv is incomplete, broken or out of date: making it anew."
+        "The environment in .venv is incomplete, broken or out of date: making it again."
     )
     assert not (built.venv / "left-over").exists()
     assert built.run().stderr == ""

@@ -104,7 +104,7 @@ def test_a_run_that_was_interrupted_goes_on_by_the_same_line(project, capsys, mo
         assert cli.main(line) == 130
     said = capsys.readouterr().err.splitlines()[-1]
     name = "digits_cnn-digits-fp32-seed0"
-    assert said == f"aoqlab: stopped at step 21 of 42; go on with: bash run.sh resume {name}"
+    assert said == f"aoqlab: stopped at step 21 of 42; resume with: bash run.sh resume {name}"
     assert cli.main(["runs"]) == 0
     last = capsys.readouterr().out.splitlines()[-1].split()
     assert (last[0], last[4], last[6]) == (name, "1/2", "no")

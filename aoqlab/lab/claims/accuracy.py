@@ -38,7 +38,7 @@ CLAIMS = (
         "Every method is tuned over equally many learning rates (on the toy, and interval sizes), on the same "
         "start, recipe and budget; the best is chosen on one half of the seeds and judged on the other, by errors on "
         "the same test images. To be better than the best is to be better than each; one comparison with whichever was "
-        "best on few seeds, as it was at first, favours AOQ.",
+        "best on few seeds, as at first, favours AOQ.",
         of_those_run=True,
     ),
 )

@@ -79,7 +79,7 @@ CLAIMS = (
         ),
         "No claim of the paper, but the control for the one before: the same AOQ at a learning rate at which no weight "
         "moves. Volumes are logarithms and do not add up, so the difference is a cautious measure of what weights add. "
-        "It was a statistic beside the claim before at first, and got a verdict of its own after a look at results.",
+        "At first it was a statistic of the claim before, and got a verdict of its own after a look at results.",
     ),
     Claim(
         "local-search-tuned",

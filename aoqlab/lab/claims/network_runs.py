@@ -43,7 +43,7 @@ def run(
     settings share a run. ``device``: where a configuration leaves it open; "auto" is the GPU where there is one and
     ``jobs`` is 1. ``progress`` is called with 1 for each run of the result, kept ones at once.
 
-    Errors are in percentage points, after batch norm was measured anew; rates per weight and 1000 steps; shares are
+    Errors are in percentage points, after batch norm was measured again; rates per weight and 1000 steps; shares are
     means over layers weighted by their number of weights. Full precision has no codes: NaN. A run that diverged has an
     infinite error and nothing else, the worst there is. Raises ``RunFailedError`` where a run fails otherwise, and
     ``ValueError`` for a run that does not look at the codes after every step.
@@ -83,7 +83,7 @@ def _cells(configs: Mapping[str, TrainConfig], seeds: Sequence[int], device: str
 
 
 def _key(config: TrainConfig, data: Dataset) -> str:
-    """The same wherever the images lie; others when they change."""
+    """The same wherever the images are; others when they change."""
     plain = dataclasses.replace(config, root=None, data=Path(config.data).name)
     # "auto" is another precision on another device.
     where = f"{config.device} {config.mixed_precision}"

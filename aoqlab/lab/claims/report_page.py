@@ -41,7 +41,7 @@ def html(results_folder: str | Path | None = None, out: str | Path | None = None
     """Runs the notebooks on the results in a folder (``data/results/``) and writes them as one page; returns its path.
 
     ``out`` defaults to ``report.html`` in that folder. Pictures are embedded and nothing is fetched, so the page can be
-    read without a network and sent as one file. Explorers carry their data and go on sliding; other widgets need a
+    read without a network and sent as one file. Explorers carry their data and still slide; other widgets need a
     kernel and are left out. Raises ``RuntimeError`` for an error in a notebook, ``FileNotFoundError`` where one is
     missing.
     """

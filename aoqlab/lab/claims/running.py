@@ -44,7 +44,7 @@ def reproduce(
     ``seeds``: instead of as many as the budget has. ``data``: only these data sets. ``images``: a folder of images, or
     cifar10 or cifar100, for the budgets "cpu" (which takes a part of them; by itself of CIFAR-10, if that is there) and
     "full". ``jobs``: runs at a time (default: one per core). Every finished run is kept in ``data/results/.claims/``,
-    so an interrupted call goes on where it was.
+    so an interrupted call resumes where it was.
     Raises ``ValueError`` for an unknown budget, claim or data set.
     """
     chosen = _claims(claims)

@@ -92,7 +92,7 @@ def panels(
         lost = len(chosen[data]) - len(rows)
         ax.set_title(
             f"{data}, n = {rows['seed'].nunique()}" + (f"\n{lost} runs without a finite value" if lost else ""),
-            fontsize="small" if across > 4 else None,  # else long names run into each other
+            fontsize="small" if across > 4 else None,  # otherwise long names run into each other
         )
     return figure, {data: (ax, rows) for ax, (data, rows) in zip(grid, usable.items(), strict=False)}
 
@@ -114,7 +114,7 @@ def shrink_mins(variants: pd.Series, published: float) -> pd.Series:
 
 
 def best_per_rate(runs: pd.DataFrame) -> pd.DataFrame:
-    """Of the runs that methods are tuned over, those of the variant with the least mean error, per method and rate."""
+    """Return the runs of the variant with the least mean error, per method and rate, of those tuned over."""
     tried = runs[runs["groups"].str.contains("grid", regex=False)]
     # A setting with a failed run is no best one.
     errors = tried["error"].where(np.isfinite(tried["error"].astype(float)), 1e12)

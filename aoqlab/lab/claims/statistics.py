@@ -48,17 +48,17 @@ class Comparison:
     mark: float
     """The value that says "no effect"."""
     direction: int
-    """+1: claimed to lie above the mark; -1: below."""
+    """+1: claimed to be above the mark; -1: below."""
     p: float
     """Two-sided, against the mark; below 0.05 where the interval leaves the mark out."""
     p_permutation: float
     """Two-sided, of sign flips of differences - mark. Decides nothing, for with 5 seeds it cannot go below 1/16."""
     sd: float
     agree: int
-    """How many differences lie on the claimed side of the mark."""
+    """How many differences are on the claimed side of the mark."""
     verdict: Verdict
     reason: str
-    """Why undecided, else empty."""
+    """Why undecided; empty for other verdicts."""
     seeds_needed: float | None
     """See :func:`seeds_needed`; ``None`` unless undecided."""
 
@@ -124,7 +124,7 @@ def p_value(values: np.ndarray, mark: float = 0.0) -> float:
     """Two-sided p against a mean of ``mark``, dual to :func:`interval_of` at 5%: the larger of Student's and the
     bootstrap's ``2 share(t* beyond t)``.
 
-    Where that is below 0.05, only resamples of three or more of the seeds count as beyond. Those of two have the
+    Where that is below 0.05, only resamples of three or more of the seeds count as beyond. Resamples of two have the
     distance of two seeds for their standard error; with five seeds they are a tenth of all, and a near-tie of two
     seeds would be read as a heavy tail: an effect of 10 standard deviations would miss p < 0.0025 in 24% of cases.
     """
@@ -212,12 +212,12 @@ def settle(table: pd.DataFrame) -> pd.DataFrame:
     """Verdicts that allow for the number of claims: ``table`` with ``p_holm``, ``verdict`` and ``reason``.
 
     Columns ``verdict``, ``p`` and ``family`` are needed; where ``effect``, ``mark``, ``sd`` and ``n`` are there too,
-    ``seeds_needed`` become those at the level of Holm's first step, 5% by the size of the family. A verdict stands if
-    its p, adjusted over all rows of its family, the undecided ones too, is below 0.05; else it becomes undecided, and
+    ``seeds_needed`` become those at the level of Holm's first step, 5% by the size of the family. A verdict is kept if
+    its p, adjusted over all rows of its family, the undecided ones too, is below 0.05. Otherwise it is undecided, and
     ``reason`` says why.
 
     Holm's guarantee is as good as the p far below 0.05. With 20 claims without an effect, any keeps a verdict in 1 to
-    4% of experiments where differences are symmetric (as they are under equally distributed outcomes), but in 35%
+    4% of experiments where differences are symmetric (which they are under equally distributed outcomes), but in 35%
     (n=5) and 15% (n=10) where all are exponential: so few seeds cannot show a skewness.
     """
     sizes = table.groupby("family")["p"].transform("size")

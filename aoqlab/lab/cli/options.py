@@ -66,7 +66,7 @@ def _checked(text: str, pattern: str, kind: str) -> str:
 
 
 def add_fields(parser: argparse.ArgumentParser, cls: type, *, skip: Sequence[str], notes: Mapping[str, str]) -> None:
-    """Add an option for each field of a dataclass; its type, default and docstring become those of the option.
+    """Add an option for each field of a dataclass; its type, default and docstring become the option's.
 
     Fields in ``skip`` get none. ``notes`` replace the default in the help.
     """

@@ -121,7 +121,7 @@ def method_options(method: str, words: Sequence[str]) -> dict[str, Any]:
 
 
 def differences(config: TrainConfig, stored: Mapping[str, Any]) -> list[str]:
-    """Name the settings that were asked for and are not those of the stored run; an open one asks for nothing."""
+    """Name the settings that were asked for and differ from the stored run; an open one asks for nothing."""
     free = NOT_COMPARED | OF_A_START if config.full_precision else NOT_COMPARED
     return [
         f"{key} is {stored.get(key)}, not {value}"

@@ -50,7 +50,7 @@ class TrainSplit(ABC):
 
         ``batch_size`` counts the images of all ``world`` processes together. Process ``rank`` gets its share of each
         batch, in order, with the draws that one process would make: the shares joined are the batch of one process.
-        ``augment=False`` keeps the order and leaves the images as they are.
+        ``augment=False`` keeps the order and leaves the images unchanged.
         """
         steps = self.steps(batch_size)
         share = _share(batch_size, rank, world)
@@ -60,7 +60,7 @@ class TrainSplit(ABC):
         return self._read(Moment(seed, epoch), [slice(first, first + share) for first in firsts], augment)
 
     def sample(self, count: int, seed: int) -> Tensor:
-        """The first ``count`` images of epoch 0, not augmented: those of the first batch of that size.
+        """The first ``count`` images of epoch 0, not augmented: the images in the first batch of that size.
 
         Reads these images and no others, in this process. ``ValueError`` if there are fewer.
         """
@@ -117,7 +117,7 @@ class Dataset:
     train: TrainSplit
     test: TestSplit
     fingerprint: str
-    """Short and printable: equal as long as the images are; not of where they lie, nor of ``image_size``."""
+    """Short and printable: equal as long as the images are, wherever they are and whatever ``image_size``."""
 
     @property
     def num_classes(self) -> int:

@@ -21,7 +21,7 @@ def names() -> list[str]:
 
 
 def data_root(root: str | Path | None = None) -> Path:
-    """Where data sets are looked for by name: ``root``, else ``$AOQLAB_DATA``, else ``data/`` of the project."""
+    """Return where named data sets are: ``root``, otherwise ``$AOQLAB_DATA``, otherwise the project's ``data/``."""
     chosen = root or os.environ.get("AOQLAB_DATA")
     return Path(chosen).expanduser() if chosen else paths.project_root() / "data"
 
@@ -69,7 +69,7 @@ def folder_of(name_or_folder: str | Path, root: str | Path | None = None) -> Pat
 
 
 def _refuse(given: Path, root: Path) -> NoReturn:
-    """Say why there is no such folder, neither as it is nor in ``root``."""
+    """Say why there is no such folder, neither by itself nor in ``root``."""
     if given.exists():
         raise NotADirectoryError(f"{given} is a file; give a folder with one folder of images per class")
     if len(given.parts) > 1:

@@ -1,4 +1,4 @@
-"""Data sets whose images lie in memory as bytes, on the training device: no worker processes."""
+"""Data sets whose images are in memory as bytes, on the training device: no worker processes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def in_memory(
     """A data set of square images that are bytes on the CPU, moved to ``device``.
 
     Another ``image_size`` resizes them once, or batch by batch where the resized images would take too much memory.
-    Mean and standard deviation are those of the training images.
+    Mean and standard deviation come from the training images.
     """
     native, channels = pixels.shape[1], pixels.shape[3]
     size = image_size or native

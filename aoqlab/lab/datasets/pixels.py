@@ -19,7 +19,7 @@ def crop_and_flip(
 ) -> UInt8[Tensor, "n h w c"]:
     """Shift every image inside a black frame and mirror some of them.
 
-    out[i, y, x] = padded[i, top_i + y, left_i + x'], x' = w - 1 - x where flip_i, else x; the padded image has
+    out[i, y, x] = padded[i, top_i + y, left_i + x'], x' = w - 1 - x where flip_i, otherwise x; the padded image has
     ``padding`` zeros on each side, and top, left are 0 … 2·padding. One gather of whole pixels.
     """
     n, height, width, channels = images.shape

@@ -17,7 +17,7 @@ from ..shared.seeds import mixed
 from .base import Batch, Dataset, TestSplit, TrainSplit
 from .draws import Moment, order_of, seeded
 
-# Published statistics of ImageNet, which nearly every pretrained network expects; grey: those of its luminance.
+# Published statistics of ImageNet, which nearly every pretrained network expects; grey: of its luminance.
 NORMALISATION = {3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), 1: ((0.449,), (0.226,))}
 
 Key = tuple[int, int | None]
@@ -59,7 +59,7 @@ class ImageFiles(TorchDataset[tuple[Tensor, int]]):
 
 
 class _Plan:
-    """The keys of every batch, made as they are asked for."""
+    """The keys of every batch, made on demand."""
 
     def __init__(self, places: Sequence[slice], keys: Callable[[slice], list[Key]]) -> None:
         self.places, self.keys = places, keys
@@ -156,7 +156,7 @@ def streaming(
     device: torch.device,
     workers: int | None,
 ) -> Dataset:
-    """A data set of image files (paths and labels), read anew in every epoch.
+    """A data set of image files (paths and labels), read again in every epoch.
 
     Training: random resized crop (8 … 100% of the area) and flip; test: resize, then the middle 87.5%. ``workers``
     defaults to :func:`workers_here`.

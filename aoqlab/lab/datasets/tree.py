@@ -128,7 +128,7 @@ def _images(folder: Path) -> Iterator[File]:
 
 
 def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Entries but for hidden ones, which systems leave behind (``._a.jpg``, ``.DS_Store``)."""
+    """Entries except for hidden ones, which systems leave behind (``._a.jpg``, ``.DS_Store``)."""
     with os.scandir(folder) as entries:
         yield from (entry for entry in entries if not entry.name.startswith("."))
 

@@ -27,7 +27,7 @@ class Regulariser(Protocol):
     ) -> Tensor | None:
         """The term, of shape (), already multiplied by its weight; None where it is switched off.
 
-        ``latents``: the weights before quantization, one tensor per layer, beside the ``quantizers`` of these layers;
+        ``latents``: the weights before quantization, one tensor per layer, with the ``quantizers`` of these layers;
         ``progress``: done share of training in [0, 1]; ``state``: the method's schedule at that moment, if it has one.
         """
 
@@ -53,7 +53,7 @@ class FreezeSchedule:
     """The oscillation frequency above which weights are frozen, over training progress p in [0, 1].
 
     No freezing (infinity) while ``p < begin``; then ``end + (start - end) (1 + cos(pi t)) / 2`` with
-    ``t = (p - begin) / (1 - begin)``: half a cosine from ``start`` down to ``end``, per step. Defaults: those of the
+    ``t = (p - begin) / (1 - begin)``: half a cosine from ``start`` down to ``end``, per step. Defaults: as in the
     published code of Nagel et al., ICML 2022, for MobileNetV2 at 4 bits (0.011 as ``end`` at 3 bits). Raises
     ``ValueError`` for values out of range.
     """

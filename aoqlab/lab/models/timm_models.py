@@ -1,4 +1,4 @@
-"""Classifiers of timm: built for small images too, with downloaded weights or those of a file."""
+"""Classifiers of timm: built for small images too, with weights that are downloaded or from a file."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def load(
     """``net`` with the weights of a file; the other arguments are those ``net`` was built with.
 
     A file that was made for another image size or number of channels, or in the names of the original authors, is
-    converted as timm converts its own downloads, for which the network is built anew.
+    converted as timm converts its own downloads, for which the network is built again.
     """
     heads = _heads(net)
     wanted = prepared(net, state, file, heads, new_head=new_head)
@@ -190,7 +190,7 @@ def _network(address: str) -> Iterator[str]:
 
 
 def _unreachable(address: str) -> str:
-    """Why nobody answers there, "" if somebody does; proxies of the environment are used."""
+    """Say why no server answers there, "" if one does; proxies of the environment are used."""
     try:
         with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=PROBE_SECONDS):
             return ""

@@ -47,7 +47,7 @@ def interval_surface(
     setting spans i to i + 1. A cell with a run that is not finite is hatched and cannot be the optimum; one
     never tried is blank. Means are written in the cells (`annotate`, by default up to 120 of them); n, the
     number of runs per cell, is above at the right. `log` colours by the logarithm and needs positive means.
-    `limits`: ends of the colour scale, to compare surfaces; by default those of the means. `best=False`
+    `limits`: ends of the colour scale, to compare surfaces; by default the ends of the means. `best=False`
     frames no cell, for measures of which neither more nor less is better.
 
     Missing columns, and not one cell whose runs are all finite, raise `ValueError`.

@@ -37,7 +37,7 @@ def crossings_over_time(
     """Draw any number of the training history over time: every run as a thin line, and their mean in bold.
 
     `history`: one row per run and step, columns `x`, `y`, `hue` and `unit`, the column that tells runs of
-    one hue apart ("run" where there is one, else "seed"). `seeds=False` draws the mean alone; `errorbar`
+    one hue apart ("run" where there is one, otherwise "seed"). `seeds=False` draws the mean alone; `errorbar`
     adds a band around it, as in `seaborn.lineplot`: ("pi", 100) from the least to the greatest run, "sd"
     one standard deviation either way. `stages`, (start, end, name) in units of `x`, are shaded and named on
     top. `logy` makes the scale logarithmic.

@@ -88,7 +88,7 @@ def _draw_paths(
     trace: Literal["latent", "quantized"] | None,
     palette: Mapping[str, Any] | None,
 ) -> list[Line2D]:
-    """Draw every search and return one legend handle per method, plus those of start and end."""
+    """Draw every search and return one legend handle per method, and for start and end."""
     points = ["q1", "q2"]
     traced = ["w1", "w2"] if trace == "latent" and {"w1", "w2"} <= set(paths.columns) else points
     handles = []

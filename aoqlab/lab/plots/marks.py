@@ -53,7 +53,7 @@ def log_ticks(axis: Axis, low: float, high: float) -> None:
 
 
 def draw_legend(ax: Axes, hue: str, legend: bool, **where: Any) -> None:
-    """Draw the legend of the hues, titled by the hue unless the entries are methods; else remove what there is."""
+    """Draw the legend of the hues, titled by the hue unless the entries are methods; or remove what there is."""
     found = ax.get_legend()
     if found is not None:
         found.remove()

@@ -1,6 +1,6 @@
 """Colours and names: the same colour means the same method in every figure.
 
-The hues are those of Okabe and Ito's colour-blind-safe set, with one indigo added. Blues are methods that
+The hues come from Okabe and Ito's colour-blind-safe set, with one indigo added. Blues are methods that
 search near where they start, warm colours are methods that oscillate on purpose.
 """
 

@@ -111,7 +111,7 @@ def interval_profile(
     frame, hues = hued(runs, hue, palette)
     sns.scatterplot(frame, x=x, y=y, s=8, alpha=0.5, linewidth=0, legend=False, ax=ax, **hues)
     for value, (color, name) in hue_colors(runs[hue], palette).items():
-        # Not by seaborn, whose lines go on over what is missing.
+        # Not by seaborn, whose lines continue over what is missing.
         ax.plot(table["mean"].xs(value, level=hue), color=color, label=name, zorder=3)
     if best:
         ring: dict[str, Any] = {"s": 80, "facecolor": "none", "edgecolor": "black", "linewidth": 1.2, "zorder": 4}

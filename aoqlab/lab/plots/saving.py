@@ -43,8 +43,8 @@ def save_figure(
     (UTC), and size and SHA-256 of every picture. `folder` defaults to the project's `figures/`. The same
     figure gives the same pictures, byte by byte; only the sidecar is dated.
 
-    Everything is rendered and recorded before the first byte is written, so an error leaves older files as
-    they were. Text stays text in SVG and PDF. `name`: letters, digits, "-", "_" and ".", no extension. Bad
+    Everything is rendered and recorded before the first byte is written, so an error leaves older files
+    unchanged. Text stays text in SVG and PDF. `name`: letters, digits, "-", "_" and ".", no extension. Bad
     names and formats raise `ValueError`, a missing data file `FileNotFoundError`, a parameter that JSON
     cannot hold `TypeError`, a failed drawing `RuntimeError`, a full disk `NotWrittenError` (an `OSError`).
     """

@@ -34,7 +34,7 @@ def write_all_atomic(files: Mapping[Path, Content]) -> list[Path]:
     """Write several files, each whole or not at all, and return their paths; errors as in :func:`write_atomic`.
 
     All are complete on the disk before the first takes its name, so whatever fails while they are written leaves all
-    old files as they were.
+    old files unchanged.
     """
     token = uuid.uuid4().hex[:12]
     fresh = {target: target.with_name(f".{token}-new-{target.name}") for target in files}

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 MARK = "# Added by aoqlab: schemas of the operators that the compiled library would declare."
-# The schemas are those of torchvision/csrc/ops/nms.cpp and quantized/cpu/qnms_kernel.cpp.
+# The schemas are from torchvision/csrc/ops/nms.cpp and quantized/cpu/qnms_kernel.cpp.
 ADDED = f"""
 
 {MARK}

@@ -94,13 +94,13 @@ def draw_measures(runs: pd.DataFrame) -> Figure:
 
 
 def _with_rule(lsq: pd.DataFrame) -> pd.DataFrame:
-    """LSQ's own rule gives a slightly different step on every seed; on an axis it stands at its mean."""
+    """LSQ's own rule gives a slightly different step on every seed; on an axis it is at its mean."""
     rule = round(float(lsq.loc[lsq["step_init"].isna(), "step_start"].mean()), 2)
     return lsq.assign(step_init=lsq["step_init"].fillna(rule))
 
 
 def draw_profile(runs: pd.DataFrame) -> Figure:
-    """Final loss over shrink_min at a few learning rates, LSQ at its best beside it."""
+    """Final loss over shrink_min at a few learning rates, with LSQ at its best."""
     rates = [lr for lr in sorted(runs["lr"].unique()) if PUBLISHED_LR <= lr <= 1e-2]
     fig, axes = plt.subplots(1, len(rates), figsize=(3.5 * len(rates), 3.5), sharey=True, squeeze=False)
     for ax, lr in zip(axes[0], rates, strict=True):

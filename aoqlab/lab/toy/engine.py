@@ -180,7 +180,7 @@ class EnsembleState:
         value -= on * rows(lr / (1 - BETAS[0] ** count)) * first / (second.sqrt() / root + EPS)
 
     def record(self, separately: bool = False) -> pd.DataFrame:
-        """Per-run loss (see :meth:`full_loss`) and step now, beside the tracker's own record."""
+        """Per-run loss (see :meth:`full_loss`) and step now, in addition to the tracker's own record."""
         self.tracker._record()
         numbers = {
             "loss": self.full_loss(separately),

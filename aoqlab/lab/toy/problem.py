@@ -97,7 +97,7 @@ class RunConfig:
 
     ``step_init``: initial LSQ step, or initial interval of AOQ (both intervals); ``None`` takes the method's own rule
     (LSQ: ``2 mean|w| / sqrt(Q_P)``; AOQ: ``sigma / 2^(b-2)``). ``schedule`` matters to AOQ only. ``coupled`` is AOQ
-    with one interval: thresholds stand at ``alpha s_le``, all gradients as they are (see :class:`aoqlab.AOQ`).
+    with one interval: thresholds are at ``alpha s_le``, all gradients unchanged (see :class:`aoqlab.AOQ`).
     """
 
     method: Method

@@ -27,7 +27,7 @@ class Well:
 class LandscapeProblem:
     """``f(p) = bowl |p|^2 / 2`` minus two Gaussian wells, and the grid ``spacing * k``, ``|k| <= extent / spacing``.
 
-    The paper tells only where the basins lie. The rest is ours, fixed before any run: the deep well is 1.5 times as
+    The paper gives only the places of the basins. The rest is ours, fixed before any run: the deep well is 1.5 times as
     deep, and as much wider (``sqrt(1.5)``) as gives both the same curvature, about 5, at the bottom, so that no
     learning rate is stable in one and unstable in the other. Best grid points: (-0.5, 0.5) with f = -0.78 and (0.5,
     -0.5) with f = -1.27; every path of neighbours between them climbs to -0.39 at (0, 0) or higher.
@@ -55,7 +55,7 @@ class LandscapeProblem:
         if self.deep.depth <= self.shallow.depth:
             raise ValueError(f"deep must be deeper than {self.shallow.depth}, got {self.deep.depth}")
         if math.dist(self.shallow.center, self.deep.center) < 2 * self.spacing:
-            raise ValueError(f"the wells must lie {2 * self.spacing} or more apart, got {self.shallow}, {self.deep}")
+            raise ValueError(f"the wells must be {2 * self.spacing} or more apart, got {self.shallow}, {self.deep}")
 
     @property
     def reach(self) -> int:
@@ -88,7 +88,7 @@ class LandscapeProblem:
         return self.value(np.stack(np.meshgrid(axis, axis), -1)), axis, axis
 
     def basin(self, points: Array) -> np.ndarray:
-        """'deep' or 'shallow' for points nearer than one spacing to that well's centre, else 'other'.
+        """'deep' or 'shallow' for points nearer than one spacing to that well's centre, otherwise 'other'.
 
         Of the default grid these are the four corners of the cell that holds the centre.
         """

@@ -67,7 +67,7 @@ def load_data(config: TrainConfig, accelerator: Accelerator) -> Dataset:
 
 
 def absolute(config: TrainConfig) -> TrainConfig:
-    """Files and folders by their whole path, so that the run can be gone on with from any working directory."""
+    """Files and folders by their whole path, so that the run can be resumed from any working directory."""
     given = {name: getattr(config, name) for name in ("root", "checkpoint", "teacher_checkpoint")}
     given["data"] = datasets.folder_of(config.data, config.root)
     whole: dict[str, Any] = {name: str(Path(path).resolve()) for name, path in given.items() if path}
@@ -96,7 +96,7 @@ def teacher_of(config: TrainConfig) -> TrainConfig:
 
 
 def create(config: TrainConfig, data: Dataset) -> nn.Module:
-    """The network with random weights of the seed, or those of the file or download that the settings name."""
+    """Return the network with random weights of the seed, or with weights of the file or download that is named."""
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         return models.create(

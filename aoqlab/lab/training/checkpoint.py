@@ -1,7 +1,7 @@
 """Checkpoints: everything a run needs to resume, in one file of tensors and JSON, nothing that could execute.
 
 A checkpoint is an entry (:mod:`aoqlab.lab.shared.store`) named ``checkpoint-<step>``, written whole or not at all. Its
-tensors are those of the model, the optimizer, the tracker and the sums of the running epoch; counters and tables are
+tensors belong to the model, the optimizer, the tracker and the sums of the running epoch; counters and tables are
 JSON.
 """
 
@@ -131,6 +131,6 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]
 
 
 def _home(optimizer: torch.optim.Optimizer, parameter: Tensor) -> torch.device:
-    """Adam keeps its step counters beside the parameters only when it is fused or captured."""
+    """Adam keeps its step counters with the parameters only when it is fused or captured."""
     group = optimizer.param_groups[0]
     return parameter.device if group.get("fused") or group.get("capturable") else torch.device("cpu")

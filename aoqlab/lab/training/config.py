@@ -46,9 +46,9 @@ class TrainConfig:
     data: str = "digits"
     """digits, cifar10, cifar100, or a folder of images."""
     root: str | None = None
-    """Where named data sets are; None: the environment variable AOQLAB_DATA, else data/."""
+    """Where named data sets are; None: the environment variable AOQLAB_DATA, otherwise data/."""
     image_size: int | None = None
-    """Side of the images in pixels; None: as they are."""
+    """Side of the images in pixels; None: not resized."""
     download: bool = False
     """Whether a missing data set may be downloaded."""
 
@@ -65,7 +65,7 @@ class TrainConfig:
     teacher_checkpoint: str | None = None
     """File with the weights of a teacher that is a model name; None: trained (or downloaded with pretrained)."""
     hard_labels: float = 0.0
-    """Weight of the cross-entropy with the labels beside that with the teacher, in [0, 1]; 1 without a teacher."""
+    """Weight of the cross-entropy with the labels against that with the teacher, in [0, 1]; 1 without a teacher."""
     label_smoothing: float = 0.0
     """Share of the labels that is spread over all classes, in [0, 1)."""
 
@@ -89,7 +89,7 @@ class TrainConfig:
     device: str = "auto"
     """auto, cpu, cuda, cuda:1, ..."""
     mixed_precision: Precision = "auto"
-    """auto: bf16 on a GPU that has it, else none."""
+    """auto: bf16 on a GPU that has it, otherwise none."""
     compile: Automatic = "auto"
     """torch.compile; auto: on a GPU."""
     threads: int | None = None

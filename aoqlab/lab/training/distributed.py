@@ -36,7 +36,7 @@ def prepare() -> None:
 def leave_at_exit() -> None:
     """The process leaves its group while Python is whole.
 
-    Else a thread of the group that lets go of its last tensors meets a Python that is being taken down, which ends the
+    Otherwise a thread of the group that frees its last tensors meets a Python that is being taken down, which ends the
     thread, and with it the process: "terminate called without an active exception".
     """
     atexit.register(_leave)

@@ -1,4 +1,4 @@
-"""The training loop: one class that owns a model while it learns, and can stop and go on at any step."""
+"""The training loop: one class that owns a model while it learns, and can stop and resume at any step."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class Trainer:
             for images, labels in batches:
                 self._one_step(images, labels)
                 self.advance(1)
-                # Several processes stop at the same step, or those that go on would wait for the others for ever.
+                # Several processes stop at the same step, or those that continue would wait for the others for ever.
                 looks = self.world == 1 or self.step % self.check_every == 0
                 if looks and self.step % self.steps_per_epoch and self._anywhere(interrupted()):
                     self.sums.copy_(total(self.sums.clone(), self.world))
@@ -316,7 +316,7 @@ class Trainer:
         return row
 
     def evaluate(self, model: nn.Module | None = None) -> tuple[float, float]:
-        """Loss and accuracy on the test images, of the model as it is now or of another one."""
+        """Loss and accuracy on the test images, of the current model or of another one."""
         size = 2048 if self.device.type == "cuda" else 256
         batches = self.data.test.batches(-(-size // self.world) * self.world, rank=self.rank, world=self.world)
         network = self.model if model is None else model
@@ -357,7 +357,7 @@ class Trainer:
             self.accelerator.scaler.load_state_dict(saved.meta["scaler"])
         self.sums.copy_(saved.tensors["sums"])
         if self.rank:
-            self.sums.zero_()  # they are those of all processes together
+            self.sums.zero_()  # they are sums of all processes together
         self.intervals.restore(saved.tensors["intervals"], saved.meta["interval_rows"])
         self.metrics, self.timing = list(saved.meta["metrics"]), list(saved.meta["timing"])
 
@@ -387,7 +387,7 @@ def compiled_or_eager(model: nn.Module) -> Callable[[Tensor], Tensor]:
             except torch._dynamo.exc.TorchDynamoException as error:
                 failed = True
                 reason = str(error).strip().partition("\n")[0]
-                warnings.warn(f"torch.compile failed ({reason}); training goes on without it", stacklevel=2)
+                warnings.warn(f"torch.compile failed ({reason}); training continues without it", stacklevel=2)
         return cast(Tensor, model(images))
 
     return forward

@@ -1,4 +1,4 @@
-"""Loss and accuracy on the test images, and batch-norm statistics measured anew."""
+"""Loss and accuracy on the test images, and batch-norm statistics measured again."""
 
 from __future__ import annotations
 

@@ -59,14 +59,14 @@ class RunFolder:
                     try:
                         os.rename(fresh.path, target)
                     except OSError:
-                        if not target.exists():  # else somebody was faster
+                        if not target.exists():  # otherwise another process was faster
                             raise
                     else:
                         fresh.path = target
                         return fresh
                 if name is not None:
                     raise RunExistsError(
-                        f"there is a run named {name!r} already ({target}); go on with it (--resume), remove the "
+                        f"there is a run named {name!r} already ({target}); resume it (--resume), remove the "
                         "folder, or choose another --name"
                     )
         finally:

@@ -62,7 +62,7 @@ class Result:
 
     config: TrainConfig
     result: dict[str, Any]
-    """Accuracies and losses at the end, before and after batch norm was measured anew, and what the tracker counted."""
+    """Accuracies and losses at the end, before and after batch norm was re-estimated, and what the tracker counted."""
     tables: dict[str, pd.DataFrame]
     """``metrics`` per epoch, ``timing``, ``layers`` (the audit), ``history``, ``levels``, ``intervals``,
     ``transitions``."""
@@ -81,7 +81,7 @@ def train(
     quiet: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> Result:
-    """Train by ``config``; with ``keep`` into a new folder ``data/runs/<name>/``, else in memory alone.
+    """Train by ``config``; with ``keep`` into a new folder ``data/runs/<name>/``, otherwise in memory alone.
 
     ``method`` overrides the one that ``config`` names; ``start`` is a full-precision network to begin from instead of
     the one that ``config`` describes (both only with ``keep=False``, since a folder could not say how to make them).
@@ -109,7 +109,7 @@ def train(
 
 
 def resume(name: str, *, quiet: bool = False, on_epoch: OnEpoch | None = None, wait: bool = False) -> Result:
-    """Go on with the run in ``data/runs/<name>/`` where its newest usable checkpoint is; a finished one is read.
+    """Resume the run in ``data/runs/<name>/`` from its newest usable checkpoint; read a finished one.
 
     Raises ``FileNotFoundError`` (no such run), ``RunBusyError`` (another process trains it) and ``CheckpointError``.
     """
@@ -225,7 +225,7 @@ class _Job:
             return resume(start.name, quiet=self.quiet, wait=True).model
         except Stopped:
             raise Stopped(
-                f"stopped in the full-precision start; go on with: bash run.sh resume {self.folder.path.name}"
+                f"stopped in the full-precision start; resume with: bash run.sh resume {self.folder.path.name}"
             ) from None
 
     def _teacher(self, start: nn.Module) -> nn.Module | None:
@@ -250,10 +250,10 @@ class _Job:
         where = f"stopped at step {trainer.step} of {trainer.total_steps}"
         if self.folder is None:
             return f"{where}; nothing was kept"
-        return f"{where}; go on with: bash run.sh resume {self.folder.path.name}"
+        return f"{where}; resume with: bash run.sh resume {self.folder.path.name}"
 
     def _finish(self, trainer: Trainer, start: nn.Module) -> Result:
-        """Measure batch norm anew, evaluate before and after, write the results."""
+        """Measure batch norm again, evaluate before and after, write the results."""
         config, model = self.config, trainer.model
         loss_before, before = trainer.evaluate()
         norms = reestimate_batch_norm(model, self._for_norm(), context=trainer.context)

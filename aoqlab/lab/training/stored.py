@@ -220,6 +220,6 @@ def _small(frame: pd.DataFrame) -> Callable[[Path], None]:
         "use_byte_stream_split": [column for column in frame if frame[column].dtype.kind == "f"],
         "use_dictionary": [column for column in frame if frame[column].dtype.kind not in "fi"],
         "write_statistics": False,
-        "store_schema": any(isinstance(dtype, pd.Int64Dtype) for dtype in frame.dtypes),  # else they become reals
+        "store_schema": any(isinstance(dtype, pd.Int64Dtype) for dtype in frame.dtypes),  # otherwise they become reals
     }
     return lambda path: frame.to_parquet(path, index=False, compression="zstd", compression_level=22, **options)

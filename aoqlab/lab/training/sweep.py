@@ -30,7 +30,7 @@ class Outcome:
     """What comes back of one run: numbers and tables of :class:`~aoqlab.lab.training.Result`."""
 
     config: TrainConfig
-    """As it was trained, with everything that the recipe filled in."""
+    """The settings of the training, with everything that the recipe filled in."""
     result: dict[str, Any]
     tables: dict[str, pd.DataFrame]
     model: nn.Module | None = None
@@ -71,11 +71,11 @@ def outcomes(
     starts: Path | None = None,
     diverged: bool = False,
 ) -> Iterator[tuple[int, Outcome]]:
-    """The runs of :func:`sweep` one by one as they are done, each with its place in ``configs``.
+    """The runs of :func:`sweep` one by one, in the order in which they end, each with its place in ``configs``.
 
     ``measure``, a function that can be pickled, looks at each whole result, networks included, where it was made.
     ``starts`` is a folder that keeps the full-precision networks for later calls. With ``diverged`` a run that diverges
-    is an outcome that says so, and the others go on. Closing the iterator ends the runs under way.
+    is an outcome that says so, and the others continue. Closing the iterator ends the runs under way.
     """
     configs = [as_trained(c) for c in configs]
     keys = [_start_key(c) for c in configs]

@@ -63,7 +63,7 @@ def test_everything_is_kept_and_read_back(root):
     assert info["judged"]["versions"]["torch"]
     assert all(len(info["made"][name]) == 1 for name in ("commit", "processor", "torch"))
     assert (results.runs.loc[results.runs["variant"] != "lossless", "made"] >= "2026").all()
-    assert len(results.runs) == 6 * 10 + 10  # the lossless solution of every seed beside
+    assert len(results.runs) == 6 * 10 + 10  # the lossless solution of every seed too
 
 
 def test_statistics_match_the_runs():

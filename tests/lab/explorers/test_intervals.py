@@ -197,7 +197,7 @@ def test_the_moment_is_set_by_index_and_shrinking_by_hand_leaves_the_training():
     explorer = intervals(randn(100))
     explorer.set(moment=50)
     assert explorer.value("moment")["progress"] == 0.49
-    with pytest.raises(ValueError, match="moment stands at a whole number from 0 to 101"):
+    with pytest.raises(ValueError, match="moment must be a whole number from 0 to 101"):
         explorer.set(moment=0.5)
     explorer.set(alpha=0.6)
     assert explorer.value("moment") is None and float(explorer.quantizer().shrink) == pytest.approx(0.6)

@@ -94,7 +94,7 @@ def test_ctrl_c_ends_with_a_checkpoint_in_the_middle_of_an_epoch(project):
 
             trainer.advance = at_step
 
-    with pytest.raises(Stopped, match=r"stopped at step 68 of 168; go on with: bash run\.sh resume pressed"):
+    with pytest.raises(Stopped, match=r"stopped at step 68 of 168; resume with: bash run\.sh resume pressed"):
         train(TrainConfig(**SETTINGS, name="pressed"), quiet=True, on_epoch=press)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     result = resume("pressed", quiet=True)
