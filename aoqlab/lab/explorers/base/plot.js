@@ -35,16 +35,21 @@ export class Axes {
     this.x1 = x1;
     this.y0 = y0;
     this.y1 = y1;
-    this.left = 50;
     this.top = 10;
     this.right = width - (bar ? 70 : 10);
     this.bottom = height - (options.xlabel ? 38 : 22);
+    const { yformat = short, yticks = this.#places(y0, y1, logy, Math.max(2, (this.bottom - this.top) / 45)) } =
+      options;
+    this.c.font = `11px ${theme.font}`;
+    // No tick's words reach into the label of the axis; in steps, so that the frame seldom moves with a slider.
+    const wide = Math.max(0, ...yticks.map((y) => this.c.measureText(yformat(y)).width));
+    this.left = Math.max(50, 10 * Math.ceil((24 + wide) / 10));
     if (square) {
       const side = Math.min(this.right - this.left, this.bottom - this.top);
       this.right = this.left + side;
       this.bottom = this.top + side;
     }
-    this.#frame(options);
+    this.#frame({ ...options, yformat, yticks });
   }
   X(x) {
     return this.left + (((this.logx ? Math.log10(x) : x) - this.x0) / (this.x1 - this.x0)) * (this.right - this.left);
@@ -87,7 +92,7 @@ export class Axes {
     }
     c.textAlign = "right";
     c.textBaseline = "middle";
-    for (const y of yticks || this.#places(this.y0, this.y1, this.logy, Math.max(2, (this.bottom - this.top) / 45))) {
+    for (const y of yticks ?? []) {
       c.fillRect(this.left - 4, this.Y(y) - 0.5, 4, 1);
       c.fillText(yformat(y), this.left - 6, this.Y(y));
     }

@@ -133,7 +133,7 @@ class Toy {
       const name = SETTINGS[method];
       const words = `${NAMES[method]} ${brief}, ${SYMBOLS[method]} ${specs[name].shown[state[name]]}`;
       const [path, origin] = [this.paths[method], this.origins[method]];
-      path.caption.textContent = `${words}; dashed: thresholds`;
+      path.caption.textContent = words;
       origin.caption.textContent = `Figure 2, ${words}`;
       if (run) {
         drawPaths(path, theme, shades, run, method);

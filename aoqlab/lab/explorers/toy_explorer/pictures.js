@@ -84,7 +84,7 @@ export function drawPaths(panel, theme, shades, run, method) {
   const axes = panel.axes({
     x: [0, 1],
     y: [-reach, reach],
-    xlabel: "training (share of all steps)",
+    xlabel: "share of training; dashed: thresholds",
     ylabel: "weight w",
   });
   shades.forEach((color, level) => {
