@@ -2,9 +2,8 @@
 
 import pytest
 
+from aoqlab.lab.claims import stored_surface
 from aoqlab.lab.explorers import toy
-from aoqlab.lab.shared.paths import results_dir
-from aoqlab.lab.study.samples import read_samples
 from aoqlab.lab.toy.regression import RegressionProblem
 
 PIXELS = "canvas => canvas.toDataURL()"
@@ -84,7 +83,8 @@ def test_trajectories_and_figure_2_match_the_stored_run_at_every_setting(opened,
     for i in moves:
         changed(opened, panels.nth(i).locator("canvas"), before[i - 4])
     state = dict(explorer.state) | {name: explorer.state[name] - 2}
-    runs, samples, _ = read_samples(results_dir() / "toy-full-samples.parquet")
+    stored = stored_surface.load("toy-full")
+    runs, samples = stored.runs, stored.samples
     for method, config in explorer.configs(state).items():
         own = config.describe()
         key = "shrink_min" if method == "aoq" else "step_init"

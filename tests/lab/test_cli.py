@@ -13,12 +13,10 @@ from aoqlab.lab.cli.checkout import IN_PROCESSES
 def calls(monkeypatch):
     """What the command hands over, in place of the studies themselves."""
     calls = []
-    study = SimpleNamespace(
-        digits=lambda: calls.append("digits") or 3,
-        main=lambda: calls.append("main"),
-        toy=lambda full: calls.append(("toy", full)),
-    )
-    monkeypatch.setitem(sys.modules, "aoqlab.lab.study", study)
+    first_look = SimpleNamespace(main=lambda: calls.append("main"), toy=lambda full: calls.append(("toy", full)))
+    monkeypatch.setitem(sys.modules, "aoqlab.lab.claims.first_look", first_look)
+    digits = SimpleNamespace(write_weights=lambda: calls.append("digits") or 3)
+    monkeypatch.setitem(sys.modules, "aoqlab.lab.training.digits_weights", digits)
     training = SimpleNamespace(
         add_options=lambda parser: parser.add_argument("words", nargs="*"),
         train=lambda options: calls.append(("train", options.words)) or 4,

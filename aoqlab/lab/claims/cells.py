@@ -50,18 +50,23 @@ def collect(
 ) -> Tables:
     """Read what ``folder`` holds, make the rest and keep it there; a row per cell, and a row per cell and record.
 
-    ``progress`` is called with the number of cells done, those that were kept at once. A kept run of which not all is
+    ``progress`` is called with 1 for every cell, those that were kept at once. A kept run of which not all is
     ``complete`` is made again.
     """
     report = progress or (lambda runs: None)
     count = Counter(cell.key for cell in cells)
     found = {key: kept for key in count if (kept := cache.read(folder, key)) is not None and complete(key)}
-    if found:
-        report(sum(count[key] for key in found))
+
+    def advance(key: str) -> None:
+        for _ in range(count[key]):
+            report(1)
+
+    for key in found:
+        advance(key)
     wanted = {cell.key: cell.config for cell in cells if cell.key not in found}
     for key, kept in make(wanted) if wanted else ():
         found[key] = cache.write(folder, key, kept)
-        report(count[key])
+        advance(key)
     rows, histories = [], []
     for cell in cells:
         own, kept = {"variant": cell.variant, "seed": cell.seed}, found[cell.key]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-
-from ..findings import tuned
 
 Kind = Literal["landscape", "toy", "network"]
 
@@ -144,6 +143,16 @@ class Part:
     """The kind of data it is meant for; ``None``: any."""
     derive: Callable[[pd.DataFrame], pd.Series] | None = None
     """Makes ``column`` from the others, where no run has it."""
+    says: str = ""
+    """What an effect means, such as "LSQ explores {} less|more", the first word for a positive one."""
+
+    def said(self, effect: float) -> str:
+        """Return an effect in words; a ratio as how many times."""
+        if not self.says:
+            return f"{self.statistic}: {effect:+.2g}"
+        size = f"{2 ** abs(effect):.2g}" if self.form == "log2 ratio" else f"{abs(effect):.2g}"
+        chosen = re.sub(r"(\w+)\|(\w+)", r"\1" if effect > 0 else r"\2", self.says)
+        return chosen.format(size)
 
     @property
     def matched(self) -> bool:
@@ -188,6 +197,10 @@ class Claim:
     of_those_run: bool = False
     """Whether parts whose runs were not made are left out, as long as one is left; else the claim is."""
 
+    def concerns(self, kind: Kind) -> bool:
+        """Whether the claim can be asked of this kind of data; a claim about the landscape is of no other."""
+        return (kind == "landscape") == all(part.on == "landscape" for part in self.parts)
+
     def asks_for(self, variant: str, groups: Collection[str]) -> bool:
         """Whether the claim looks at the runs of a variant that is in these groups."""
         selectors = (s for part in (*self.parts, *self.also) for s in (part.first, part.second) if s is not None)
@@ -206,3 +219,28 @@ def _only(runs: pd.DataFrame, mask: pd.Series, what: str) -> pd.DataFrame:
 
 def _of_seed(runs: pd.DataFrame, column: str) -> pd.Series:
     return runs.set_index("seed")[column].sort_index()
+
+
+def tuned(runs: pd.DataFrame, settings: Sequence[str], *, value: str) -> pd.DataFrame:
+    """For every seed its run at the setting with the lowest mean ``value`` over the other half of the seeds.
+
+    Seeds of even rank are judged at the setting chosen on the odd ones, and the other way round, so that no choice
+    flatters its own result. (Leaving out one seed at a time would do the opposite: a seed on which a setting happens to
+    fail is the very one whose absence makes that setting look best.) With a single seed the choice is made on it.
+    Indexed by seed.
+    """
+    seeds = sorted(runs["seed"].unique())
+    halves = (seeds[0::2], seeds[1::2] or seeds)
+    rows = []
+    for judged, chosen_on in (halves, halves[::-1]) if len(seeds) > 1 else ((seeds, seeds),):
+        trials = runs[runs["seed"].isin(chosen_on)]
+        best = trials.groupby(list(settings), dropna=False)[value].mean().idxmin()
+        best = best if isinstance(best, tuple) else (best,)
+        own = runs[runs["seed"].isin(judged)]
+        for name, chosen in zip(settings, best, strict=True):
+            own = own[own[name].isna() if pd.isna(chosen) else own[name] == chosen]
+        if sorted(own["seed"]) != judged:
+            where = dict(zip(settings, best, strict=True))
+            raise ValueError(f"need one run of each of the seeds {judged} at {where}, got {sorted(own['seed'])}")
+        rows.append(own)
+    return pd.concat(rows).set_index("seed").sort_index()

@@ -10,7 +10,8 @@ AOQ, LSQ, COUPLED = At("aoq"), At("lsq"), At("aoq coupled")
 
 
 def _ratio(column: str, words: str, second: At, against: str) -> Part:
-    return Part(f"{words}, AOQ / {against}", column, AOQ, second, -1, "doublings", form="log2 ratio")
+    says = f"AOQ's step moves {{}} times as much|little as {against}'s"
+    return Part(f"{words}, AOQ / {against}", column, AOQ, second, -1, "doublings", form="log2 ratio", says=says)
 
 
 CLAIMS = (

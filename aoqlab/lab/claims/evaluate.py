@@ -23,9 +23,8 @@ def evaluate(
     whose runs were not made are left out.
     """
     verdicts, statistics, differences = [], [], []
-    made = list(runs[["variant", "groups"]].drop_duplicates().itertuples(index=False, name=None))
     for claim in claims:
-        if not any(claim.asks_for(variant, groups.split("|")) for variant, groups in made):
+        if not claim.concerns(experiment.kind):
             continue
         decided, beside = _on(claim.parts, experiment), _on(claim.also, experiment)
         results = []

@@ -38,6 +38,7 @@ CLAIMS = (
                 LSQ,
                 +1,
                 VOLUME,
+                says="LSQ explores {} less|more",
             ),
         ),
         (*(Part(f"{words}, AOQ - LSQ", column, AOQ, LSQ, +1, unit) for column, words, unit in MEASURES),),
@@ -57,6 +58,7 @@ CLAIMS = (
                 LSQ,
                 +1,
                 VOLUME,
+                says="AOQ's weights alone explore {} more|less",
             ),
         ),
         (
@@ -93,6 +95,7 @@ CLAIMS = (
                 BEST_LSQ,
                 +1,
                 VOLUME,
+                says="LSQ at its best explores {} less|more",
             ),
         ),
         tuple(
@@ -105,7 +108,7 @@ CLAIMS = (
         "lsq-seldom-crosses",
         1,
         "In conventional quantization-aware training weights seldom cross thresholds: less often than under AOQ.",
-        (Part("crossings, LSQ - AOQ", "crossings", LSQ, AOQ, -1, RATE),),
+        (Part("crossings, LSQ - AOQ", "crossings", LSQ, AOQ, -1, RATE, says="LSQ crosses {} more|less often"),),
         (Part("the same, each at its best", "crossings", BEST_LSQ, BEST_AOQ, -1, RATE),),
         "Over the whole training. Thresholds that AOQ moves over weights at rest count, as in the paper's figures.",
     ),
@@ -123,6 +126,7 @@ CLAIMS = (
                 "doublings",
                 form="log2 ratio",
                 derive=per_crossing,
+                says="a crossing of AOQ explores {}x as much|little",
             ),
         ),
         (
@@ -141,7 +145,17 @@ CLAIMS = (
         2,
         "Under LSQ a weight ends at the level next to where it began; under AOQ the pre-trained weights of "
         "different final levels overlap more.",
-        (Part("overlap of pre-trained weights per final level, AOQ - LSQ", "overlap", AOQ, LSQ, +1, "overlap"),),
+        (
+            Part(
+                "overlap of pre-trained weights per final level, AOQ - LSQ",
+                "overlap",
+                AOQ,
+                LSQ,
+                +1,
+                "overlap",
+                says="AOQ's weights mix {} more|less",
+            ),
+        ),
         (
             Part("the same, each at its best", "overlap", BEST_AOQ, BEST_LSQ, +1, "overlap"),
             Part("the same, lossless solution - LSQ", "overlap", At("lossless"), LSQ, +1, "overlap", on="toy"),

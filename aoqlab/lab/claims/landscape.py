@@ -8,7 +8,16 @@ from .claim import At, Claim, Part
 def _deep(suffix: str, words: str) -> Part:
     statistic = f"share of starts that end in the deep basin, oscillating - conventional, {words}"
     first, second = At(f"oscillating{suffix}"), At(f"conventional{suffix}")
-    return Part(statistic, "found_deep", first, second, +1, "share of starts", on="landscape")
+    return Part(
+        statistic,
+        "found_deep",
+        first,
+        second,
+        +1,
+        "share of starts",
+        on="landscape",
+        says="oscillating ends deep from {} more|fewer",
+    )
 
 
 CLAIMS = (

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from ..toy.landscape import run_landscape, sweep, tuned_ends
+from ..toy.landscape import run_landscape, sweep, tuned
 from ..toy.wells import LandscapeProblem
 from . import cache
 from .cells import Tables
@@ -22,13 +22,13 @@ def run(problem: LandscapeProblem, starts: int) -> Tables:
 
     A row per variant and start, with ``found_deep`` (1 where the run ends in the deep basin), ``error`` (f at the end)
     and what else :func:`aoqlab.lab.toy.landscape.sweep` says. The first two have the published settings; the best are
-    chosen on the first starts and run on fresh ones, see :func:`aoqlab.lab.toy.landscape.tuned_ends`.
+    chosen on the first starts and run on fresh ones, see :func:`aoqlab.lab.toy.landscape.tuned`.
     """
     started = time.perf_counter()
     ends = {
         "near": run_landscape(problem, n_starts=starts).ends,
         "anywhere": run_landscape(problem, starts="uniform", n_starts=starts).ends,
-        "tuned": tuned_ends(sweep(problem, n_starts=starts), problem, n_starts=starts),
+        "tuned": tuned(sweep(problem, n_starts=starts), problem, n_starts=starts),
     }
     runs = pd.concat(
         [own.assign(variant=own["method"] + SUFFIXES[question]) for question, own in ends.items()], ignore_index=True

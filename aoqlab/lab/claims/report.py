@@ -34,8 +34,9 @@ def protocol(claim: Claim) -> str:
         needs = [
             f"{sum(claim.asks_for(v.name, v.groups) for v in e.variants)} settings on {e.data}, {e.seeds} seeds"
             for e in experiments(budget)
+            if claim.concerns(e.kind)
         ]
-        lines.append(f"- Runs at budget {budget}: {'; '.join(needs)}.")
+        lines += [f"- Runs at budget {budget}: {'; '.join(needs)}."] if needs else []
     if claim.also:
         lines.append(f"- Beside it, deciding nothing: {'; '.join(f'*{part.statistic}*' for part in claim.also)}.")
     return "\n".join(lines) + (f"\n\n{claim.because}" if claim.because else "")
@@ -87,10 +88,11 @@ def untried(results: Results) -> str:
     lines += [
         f"- Nothing was run at budget *{budget}*: `bash run.sh reproduce --budget {budget}`." for budget in missing
     ]
-    for data in data_sets(results):
-        left = [f"`{claim}`" for claim in CLAIMS if claim not in set(shown.loc[shown["data"] == data, "claim"])]
+    for data, own in shown.groupby("data", sort=False):
+        untold = [c for c in CLAIMS.values() if c.concerns(own["kind"].iloc[0]) and c.id not in set(own["claim"])]
+        left = [f"`{claim.id}`" for claim in untold]
         lines += [f"- On {data} without runs or measure: {', '.join(left)}."] if left else []
-    networks = [data for data in data_sets(results) if not data.startswith(("toy", "digits"))]
+    networks = [data for data in data_sets(results) if not data.startswith(("landscape", "toy", "digits"))]
     lines += ["- No images but handwritten digits: give a folder of them, `--images FOLDER`."] if not networks else []
     lines.append("- Bits other than 2 were not tried.")
     lines += ["- Nothing here was trained on a GPU."] if (results.claims["device"] == "CPU").all() else []

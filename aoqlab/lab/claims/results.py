@@ -17,10 +17,9 @@ from . import stored_surface
 from .cells import Tables
 from .claim import Claim
 from .evaluate import evaluate, settle_all
-from .experiments import BUDGETS, Experiment
+from .experiments import BUDGETS, FIRST, Experiment
 from .registry import CLAIMS, FAMILIES
 
-FIRST = "first"
 TABLES = ("claims", "statistics", "differences", "runs", "history")
 FILES = {"claims": "claims.parquet", **{name: f"claims-{name}.parquet" for name in TABLES[1:]}}
 INFO = "claims.json"

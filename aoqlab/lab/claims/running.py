@@ -20,7 +20,7 @@ from ..toy.wells import LandscapeProblem
 from . import landscape_runs, network_runs, toy_runs
 from .cells import Tables
 from .claim import Claim
-from .experiments import BUDGETS, Experiment, experiments
+from .experiments import Experiment, experiments
 from .images import reduced
 from .registry import CLAIMS
 from .results import Made, Results, keep
@@ -70,8 +70,6 @@ def _claims(names: Sequence[str] | None) -> list[Claim]:
 
 
 def _experiments(budget: str, data: Sequence[str] | None, images: str | Path | None, folder: Path) -> list[Experiment]:
-    if budget not in BUDGETS:
-        raise ValueError(f"unknown budget {budget!r}; there are {', '.join(BUDGETS)}")
     if images is None and budget == "cpu" and (data_root() / CIFAR10).is_dir():
         images = "cifar10"
     if images is not None and budget == "cpu":

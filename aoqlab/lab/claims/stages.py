@@ -12,12 +12,12 @@ HELD, THROUGHOUT = At("aoq held levels"), At("aoq shrink throughout")
 NOISE = Matched("noise", like="aoq", by="oscillations_shrink")
 
 
-def _error(against: str, second: Selector, first: Selector = AOQ) -> Part:
-    return Part(f"final error, {against}", "error", first, second, -1, ERROR)
+def _error(against: str, second: Selector, first: Selector = AOQ, says: str = "") -> Part:
+    return Part(f"final error, {against}", "error", first, second, -1, ERROR, says=says)
 
 
-def _ablation(name: str, sentence: str, against: str, second: Selector, because: str, *also: Part) -> Claim:
-    return Claim(name, 2, sentence, (_error(against, second),), also, because)
+def _ablation(name: str, sentence: str, against: str, second: Selector, says: str, because: str, *also: Part) -> Claim:
+    return Claim(name, 2, sentence, (_error(against, second, says=says),), also, because)
 
 
 CLAIMS = (
@@ -27,9 +27,24 @@ CLAIMS = (
         "A moderate amount of oscillation is best: some shrink factor inside the range ends better than both of "
         "its ends, and than LSQ.",
         (
-            _error("best shrink_min inside - shrink_min 1", At(NO_SHRINK), MODERATE),
-            _error("best shrink_min inside - shrink_min 0.1", At(MOST), MODERATE),
-            _error("best shrink_min inside - LSQ at the same learning rate", LSQ, MODERATE),
+            _error(
+                "best shrink_min inside - shrink_min 1",
+                At(NO_SHRINK),
+                MODERATE,
+                "the best shrink inside errs {} more|less than none",
+            ),
+            _error(
+                "best shrink_min inside - shrink_min 0.1",
+                At(MOST),
+                MODERATE,
+                "the best shrink inside errs {} more|less than most",
+            ),
+            _error(
+                "best shrink_min inside - LSQ at the same learning rate",
+                LSQ,
+                MODERATE,
+                "the best shrink inside errs {} more|less than LSQ",
+            ),
         ),
         (
             _error("published shrink_min 0.3 - LSQ at the same learning rate", LSQ),
@@ -59,6 +74,7 @@ CLAIMS = (
         "Shrinking the intervals early ends better than not shrinking them.",
         "AOQ - AOQ without shrinking",
         At(NO_SHRINK),
+        "AOQ errs {} more|less than without shrinking",
         "At the published shrink_min of 0.3.",
         Part(
             "crossings in the first stage, AOQ - without",
@@ -83,8 +99,9 @@ CLAIMS = (
                 At(NO_SHRINK),
                 +1,
                 RATE,
+                says="shrinking makes weights cross back {} more|less",
             ),
-            _error("AOQ - perturbed weights that cross back as often", NOISE),
+            _error("AOQ - perturbed weights that cross back as often", NOISE, says="AOQ errs {} more|less than noise"),
         ),
         (
             Part(
@@ -125,8 +142,14 @@ CLAIMS = (
                 HELD,
                 +1,
                 RATE,
+                says="shrinking throughout oscillates {} more|less late",
             ),
-            _error("AOQ with levels held - AOQ that shrinks throughout", THROUGHOUT, HELD),
+            _error(
+                "AOQ with levels held - AOQ that shrinks throughout",
+                THROUGHOUT,
+                HELD,
+                "shrinking early errs {} more|less than throughout",
+            ),
         ),
         (_error("AOQ - AOQ that shrinks throughout", THROUGHOUT),),
         "With shrinking throughout the levels never learn, since they learn after the first stage; so it is compared "
@@ -138,6 +161,7 @@ CLAIMS = (
         "The dampening of the last stage improves the result.",
         "AOQ - AOQ without dampening",
         At("aoq no dampening"),
+        "AOQ errs {} more|less than without dampening",
         "At the published strength of 0.01.",
     ),
     _ablation(
@@ -145,6 +169,7 @@ CLAIMS = (
         "Dampening belongs to the end: from the start it would keep the search near where it began.",
         "AOQ - AOQ with dampening throughout",
         At("aoq dampening throughout"),
+        "AOQ errs {} more|less than dampened throughout",
         "At the published strength of 0.01.",
         Part(
             "explored volume, AOQ - with dampening throughout",
@@ -167,6 +192,7 @@ CLAIMS = (
                 None,
                 -1,
                 "correlation",
+                says="crossings rise|fall as levels widen (rank {})",
             ),
             Part(
                 "change of the crossing rate over the stage, AOQ - AOQ with levels held",
@@ -175,6 +201,7 @@ CLAIMS = (
                 At("aoq held levels"),
                 -1,
                 RATE,
+                says="widening calms crossings {} less|more than levels held",
             ),
         ),
         (
@@ -212,8 +239,17 @@ CLAIMS = (
                 At("aoq no dampening"),
                 -1,
                 "share",
+                says="oscillation calms {} less|more with dampening",
             ),
-            Part("change of the oscillating share over the stage, AOQ", "oscillating_calmed", AOQ, None, -1, "share"),
+            Part(
+                "change of the oscillating share over the stage, AOQ",
+                "oscillating_calmed",
+                AOQ,
+                None,
+                -1,
+                "share",
+                says="late oscillation grows|shrinks by {}",
+            ),
         ),
         (
             Part(

@@ -45,8 +45,8 @@ def run(
     What ``folder`` holds is read; the rest is trained, 64 runs of a seed at a time, and kept once these are done;
     ``jobs`` processes do so side by side (-1: one per core), with one thread each. Variants of the same settings share
     a run. ``sampled``: variants of which single weights are kept on the first seed. With the compiled kernel no number
-    of a run but its ``seconds`` depends on what else is trained. ``progress`` is called with the number of runs done,
-    kept ones at once. Errors are mean squared errors on all samples; rates are per weight and 1000 steps.
+    of a run but its ``seconds`` depends on what else is trained. ``progress`` is called with 1 for each run of the
+    result, kept ones at once. Errors are mean squared errors on all samples; rates are per weight and 1000 steps.
     """
     cells = _cells(problem, configs, seeds, sampled)
     samples = {cell.key: cell for cell in cells if cell.config[2]}

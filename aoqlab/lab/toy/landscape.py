@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...schedule import ThreeStage, cosine_ramp
-from ..findings import Verdict
 from .basins import hull_area, shares
 from .wells import Array, LandscapeProblem, Starts
 from .wells import Well as Well  # the problem is built of two
@@ -34,11 +33,6 @@ class LandscapeResult:
     def summary(self) -> pd.DataFrame:
         """One row per method, as :func:`shares` computes it."""
         return shares(self.ends)
-
-    @property
-    def verdict(self) -> Verdict:
-        """Whether oscillating reaches the deep basin from more starts than conventional training."""
-        return self.summary().set_index("method").loc["oscillating", "verdict"]
 
 
 def run_landscape(
@@ -212,30 +206,12 @@ def tuned(
     schedule: ThreeStage | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Each method at its best of equally many settings, chosen on one set of starts and compared on fresh ones.
+    """Run each method at its best of equally many settings, chosen on one set of starts, from fresh ones.
 
     ``ends``: the :func:`sweep` to choose from, made with the same arguments. Conventional training chooses from as many
     learning rates as the sweep has settings that oscillate, in equal ratios from the sweep's lowest to its highest
-    ``lr / shrink_min``: everything that a shrunk interval could amount to. One row per method, as :func:`shares`.
+    ``lr / shrink_min``: everything that a shrunk interval could amount to. A row per run, as :func:`sweep`.
     """
-    found = tuned_ends(
-        ends, problem, starts=starts, n_starts=n_starts, steps=steps, lr_decay=lr_decay, schedule=schedule, seed=seed
-    )
-    return shares(found, conventional_lr=float(found.loc[found["method"] == "conventional", "lr"].iloc[0]))
-
-
-def tuned_ends(
-    ends: pd.DataFrame,
-    problem: LandscapeProblem | None = None,
-    *,
-    starts: Starts = "shallow",
-    n_starts: int = 200,
-    steps: int = 400,
-    lr_decay: bool = False,
-    schedule: ThreeStage | None = None,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Return the fresh runs behind :func:`tuned`, a row each, as :func:`sweep` does."""
     problem, schedule = problem or LandscapeProblem(), schedule or ThreeStage()
     table = shares(ends).query("method == 'oscillating'")
     best = table.loc[table["share_deep"].idxmax()]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aoqlab.lab.claims.claim import At, Best, Beyond, Matched, NotRunError, Part
+from aoqlab.lab.claims.claim import At, Best, Beyond, Matched, NotRunError, Part, tuned
 
 
 def table(**variants):
@@ -76,3 +76,31 @@ def test_what_was_not_run_or_not_measured_is_said():
     short = RUNS[(RUNS["variant"] != "slow") | (RUNS["seed"] > 0)]
     with pytest.raises(NotRunError, match="seeds differ"):
         Part("x", "error", At("aoq"), At("slow"), 1, "").differences(short)
+
+
+def losses_of(losses):
+    """losses: {(setting, seed): loss}"""
+    return pd.DataFrame([{"lr": s, "seed": seed, "loss": value} for (s, seed), value in losses.items()])
+
+
+def test_the_setting_is_chosen_on_the_other_half_of_the_seeds():
+    # Seeds 0 and 2 would choose A, seeds 1 and 3 B: each half is judged at the other's choice.
+    losses = {("A", 0): 1, ("A", 1): 7, ("A", 2): 2, ("A", 3): 8, ("B", 0): 4, ("B", 1): 3, ("B", 2): 5, ("B", 3): 6}
+    chosen = tuned(losses_of(losses), ["lr"], value="loss")
+    assert chosen["lr"].to_dict() == {0: "B", 1: "A", 2: "B", 3: "A"}
+    assert chosen["loss"].to_dict() == {0: 4, 1: 7, 2: 5, 3: 8}
+
+
+def test_a_single_seed_chooses_for_itself():
+    assert tuned(losses_of({("A", 3): 1, ("B", 3): 2}), ["lr"], value="loss")["lr"].to_dict() == {3: "A"}
+
+
+def test_a_missing_value_is_a_setting_of_its_own():
+    table_of_runs = losses_of({(np.nan, 0): 1, (np.nan, 1): 1, (0.5, 0): 4, (0.5, 1): 4})
+    assert tuned(table_of_runs, ["lr"], value="loss")["lr"].isna().all()
+
+
+def test_a_setting_with_two_runs_of_a_seed_is_refused():
+    frame = pd.concat([losses_of({("A", 0): 1, ("A", 1): 1}), losses_of({("A", 0): 2})])
+    with pytest.raises(ValueError, match="one run of each"):
+        tuned(frame, ["lr"], value="loss")

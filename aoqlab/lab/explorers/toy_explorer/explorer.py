@@ -6,26 +6,25 @@ by final level). The kernel can train any setting on a smaller problem, which is
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from ....schedule import ThreeStage
 from ... import plots
+from ...claims import stored_surface
+from ...claims.experiments import FIRST
 from ...shared import paths
-from ...study.samples import EDGES, FOLLOWED, Sample, read_samples, sample_of, thresholds_of
-from ...study.surface import PUBLISHED_LR, PUBLISHED_SHRINK
-from ...toy.regression import EnsembleResult, RegressionProblem, RunConfig, run_ensemble
+from ...toy.regression import EnsembleResult, RegressionProblem, RunConfig, one_thread, run_ensemble
+from ...toy.samples import EDGES, FOLLOWED, Sample, sample_of, thresholds_of
+from ...toy.surface import PUBLISHED_LR, PUBLISHED_SHRINK
 from ..base import Check, Control, Explorer, Menu, Slider, packed
 from .figure import METHODS, drawn
 
@@ -47,15 +46,16 @@ RESULTS = ("toy-full", "toy-reduced")
 
 
 def toy(source: str | None = None, *, live: RegressionProblem = LIVE, seeds: Sequence[int] = LIVE_SEEDS) -> Toy:
-    """Explore the surface ``data/results/<source>-runs.parquet`` and ``-history.parquet``.
+    """Explore the surface ``data/results/<source>-surface.parquet``.
 
     With ``-samples.parquet`` it also shows single weights of every setting without training it.
-    Default: the paper's size, otherwise the reduced one. ``live``, ``seeds``: what is trained in the
-    kernel. Raise ``FileNotFoundError`` where no surface is stored.
+    Default: the paper's size, otherwise the reduced one. ``live``, ``seeds``: what is trained live.
+    Raise ``FileNotFoundError`` where no surface is stored.
     """
     for name in (source,) if source else RESULTS:
-        if all(file.is_file() for file in _files(name)):
-            return Toy(name, live, tuple(seeds))
+        for folder in (paths.results_dir(), paths.results_dir() / FIRST):
+            if stored_surface.paths_of(folder, name)[0].is_file():
+                return Toy(name, folder, live, tuple(seeds))
     raise FileNotFoundError(
         f"no surface {source or ' or '.join(RESULTS)} in {paths.results_dir()}: run `bash run.sh toy` (or `toy --full`)"
     )
@@ -66,21 +66,20 @@ class Toy(Explorer):
 
     script = "explorer.js"
 
-    def __init__(self, source: str, live: RegressionProblem, seeds: tuple[int, ...]) -> None:
+    def __init__(self, source: str, folder: Path, live: RegressionProblem, seeds: tuple[int, ...]) -> None:
         self.source, self.problem, self.live_seeds = source, live, seeds
-        self.files = _files(source)
-        record = json.loads((paths.results_dir() / f"{source}.json").read_text(encoding="utf-8"))
-        self.stored_problem = RegressionProblem(**record["problem"])
-        runs, history = (pd.read_parquet(file) for file in self.files)
-        self.rule = round(float(runs.loc[(runs["method"] == "lsq") & runs["step_init"].isna(), "step_start"].mean()), 2)
-        self.runs, self.history = (_with_setting(frame, self.rule) for frame in (runs, history))
+        self.files = tuple(file for file in stored_surface.paths_of(folder, source) if file.is_file())
+        stored = stored_surface.load(source, folder)
+        self.stored_problem, history = stored.problem, stored.history
+        own_rule = (history["method"] == "lsq") & history["step_init"].isna()
+        self.rule = round(float(history.loc[own_rule, "step_start"].mean()), 2)
+        self.history = history.assign(setting=_setting(history, self.rule))
+        self.runs = self.history[history["step"] == history["step"].max()].reset_index(drop=True)
         self.seeds = sorted(int(seed) for seed in self.runs["seed"].unique())
         self.rates = sorted(float(rate) for rate in self.runs["lr"].unique())
         own = {method: self.runs.loc[self.runs["method"] == method, "setting"] for method in METHODS}
         self.settings = {method: sorted(map(float, values.unique())) for method, values in own.items()}
-        self.samples, self.sampled = self._samples()
-        if self.samples:
-            self.files = (*self.files, _samples_file(source))
+        self.samples, self.sampled = self._samples(stored), int(min(self.seeds))
         self._ensembles: dict[tuple[float, ...], EnsembleResult] = {}
         controls: list[Control] = [
             self._slider("lr", "learning rate η", self.rates, PUBLISHED_LR),
@@ -128,28 +127,26 @@ class Toy(Explorer):
             raise ValueError(f"the history of {self.source} lacks runs of {method}: {len(table)} rows of {expected}")
         return {name: packed(table[name]) for name in MEASURES}
 
-    def _samples(self) -> tuple[dict[tuple[str, float, float], Sample], dict[str, Any]]:
-        """Return what single weights did by method, learning rate and setting, and in which run; empty without file."""
-        file = _samples_file(self.source)
-        if not file.is_file():
-            return {}, {}
-        runs, samples, about = read_samples(file)
+    def _samples(self, stored: stored_surface.Surface) -> dict[tuple[str, float, float], Sample]:
+        """Return what single weights did by method, learning rate and setting; empty where nothing is kept."""
+        if not stored.samples:
+            return {}
+        runs = stored.runs
         places = zip(runs["method"], runs["lr"], _setting(runs, self.rule), strict=True)
-        found = dict(zip(places, samples, strict=True))
+        found = dict(zip(places, stored.samples, strict=True))
         for method, own in self.settings.items():
             if missing := [place for place in product([method], self.rates, own) if place not in found]:
                 raise ValueError(f"the samples of {self.source} lack {len(missing)} runs of {method}")
-        return found, about | {"seed": int(runs["seed"].iloc[0])}
+        return found
 
     def _sent_samples(self) -> dict[str, Any] | None:
-        """Per method, arrays of shape (learning rates, settings, ...): see :class:`aoqlab.lab.study.samples.Sample`."""
+        """Per method, arrays of shape (learning rates, settings, ...): see :class:`aoqlab.lab.toy.samples.Sample`."""
         if not self.samples:
             return None
-        steps = np.array(self.sampled["steps"])
-        size = _size(RegressionProblem(**self.sampled["problem"]))
+        steps = np.sort(self.history["step"].unique())
         sent: dict[str, Any] = {
             "progress": packed(steps / steps[-1]),
-            "source": f"stored, seed {self.sampled['seed']}, {size}",
+            "source": f"stored, seed {self.sampled}, {_size(self.stored_problem)}",
         }
         for method in METHODS:
             own = [self.samples[method, lr, setting] for lr in self.rates for setting in self.settings[method]]
@@ -175,7 +172,7 @@ class Toy(Explorer):
         key = tuple(self.value(name, state) for name in ("lr", *METHODS.values()))
         if key not in self._ensembles:
             configs = list(self.configs(state).values())
-            with _one_thread():
+            with one_thread():
                 found = run_ensemble(configs, self.live_seeds, self.problem, records=RECORDS, trajectories=FOLLOWED)
             self._ensembles[key] = found
             if len(self._ensembles) > KEPT:
@@ -201,7 +198,7 @@ class Toy(Explorer):
     def _of_method(self, found: EnsembleResult, number: int) -> dict[str, Any]:
         """Return courses of every measure (seeds, records), and for the first seed what stored samples have."""
         runs = range(number, len(found.runs), len(METHODS))
-        history = _with_setting(found.history, self.rule)
+        history = _per_weight(found.history)
         parts = {name: np.stack([history.loc[history["run"] == run, name] for run in runs]) for name in MEASURES}
         sample = sample_of(found, number)
         return {name: packed(part) for name, part in parts.items()} | {
@@ -228,7 +225,7 @@ class Toy(Explorer):
         rate = self.rates.index(self.value("lr", state))
         columns = {m: self.settings[m].index(self.value(name, state)) for m, name in METHODS.items()}
         whose = live.runs[["method", "seed"]].reset_index(names="run")
-        lived = _with_setting(live.history, self.rule).merge(whose, on="run")
+        lived = _per_weight(live.history).merge(whose, on="run")
         return drawn(
             self.history,
             state["measure"],
@@ -271,37 +268,15 @@ class Toy(Explorer):
         }
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Use one thread: a small problem gains nothing from more, and waits for them where other programs run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _files(source: str) -> tuple[Path, ...]:
-    folder = paths.results_dir()
-    return folder / f"{source}-runs.parquet", folder / f"{source}-history.parquet"
-
-
-def _samples_file(source: str) -> Path:
-    return paths.results_dir() / f"{source}-samples.parquet"
-
-
 def _size(problem: RegressionProblem) -> str:
     return f"{problem.n_weights:,} weights, {problem.n_samples:,} samples"
 
 
-def _with_setting(table: pd.DataFrame, rule: float) -> pd.DataFrame:
-    """Add ``crossings_per_weight`` and ``setting``: α_min of AOQ, s₀ of LSQ (its own rule: the mean of its steps)."""
-    frame = table.assign(crossings_per_weight=table["crossings"] / table["weights"])
-    if "shrink_min" not in frame:
-        return frame
-    return frame.assign(setting=_setting(frame, rule))
+def _per_weight(history: pd.DataFrame) -> pd.DataFrame:
+    """Return a live history with ``crossings_per_weight``."""
+    return history.assign(crossings_per_weight=history["crossings"] / history["weights"])
 
 
 def _setting(table: pd.DataFrame, rule: float) -> pd.Series:
+    """Return α_min of AOQ and s₀ of LSQ, whose own rule is shown at its mean."""
     return table["shrink_min"].fillna(table["step_init"]).fillna(rule)

@@ -1,4 +1,4 @@
-"""The figures of the study, drawn from its tables."""
+"""The figures that ``bash run.sh`` and ``bash run.sh toy`` draw from the runs of a budget."""
 
 from __future__ import annotations
 
@@ -17,33 +17,36 @@ from ...schedule import ThreeStage
 from .. import plots
 from ..plots.saving import save_figure
 from ..shared.processes import side_by_side
-from ..toy.landscape import LandscapeResult
+from ..toy import surface
+from ..toy.landscape import run_landscape, sweep
 from ..toy.regression import RegressionProblem, RunConfig, make_data, run_ensemble
-from .surface import PUBLISHED_LR, PUBLISHED_SHRINK
+from ..toy.surface import PUBLISHED_LR, PUBLISHED_SHRINK
+from .results import FILES
+
+COLUMNS = {"error": "loss", "crossings": "crossings_rate", "oscillating": "oscillating_share_mean"}
+"""What the columns of the claims' runs are called in figures."""
 
 
-def draw_regression(
-    name: str, problem: RegressionProblem, runs: pd.DataFrame, history: pd.DataFrame, data: Path, history_data: Path
-) -> None:
-    """Surface, profile, oscillation over time, and Figure 2, with the files that hold ``runs`` and ``history``."""
+def draw_toy(data: str, problem: RegressionProblem, runs: pd.DataFrame, history: pd.DataFrame, folder: Path) -> None:
+    """Draw surface, other measures, profile, oscillation over time, and Figure 2 into ``figures/<data>-*``.
+
+    ``runs``, ``history``: those of the data set, from the tables in ``folder``.
+    """
+    runs = runs[runs["variant"].isin(surface.settings())].rename(columns=COLUMNS)
     seeds, seed = sorted(runs["seed"].unique()), int(min(runs["seed"]))
     best = {method: _best_setting(runs, method) for method in ("lsq", "aoq")}
-    shared = {"problem": problem}
-    settings = {"lr": PUBLISHED_LR, "shrink_min": PUBLISHED_SHRINK}
+    shared, settings = {"problem": problem}, {"lr": PUBLISHED_LR, "shrink_min": PUBLISHED_SHRINK}
+    about = {"parameters": shared, "seeds": seeds, "data": folder / FILES["runs"]}
+    over_time = about | {"parameters": shared | settings, "data": folder / FILES["history"]}
     figures: list[tuple[str, Callable[..., Figure], tuple[Any, ...], dict[str, Any]]] = [
-        ("measures", draw_measures, (runs,), {"parameters": shared, "seeds": seeds, "data": data}),
-        ("surface", draw_surface, (runs,), {"parameters": shared, "seeds": seeds, "data": data}),
-        ("profile", draw_profile, (runs,), {"parameters": shared, "seeds": seeds, "data": data}),
-        (
-            "oscillation",
-            draw_oscillation,
-            (history,),
-            {"parameters": shared | settings, "seeds": seeds, "data": history_data},
-        ),
+        ("measures", draw_measures, (runs,), about),
+        ("surface", draw_surface, (runs,), about),
+        ("profile", draw_profile, (runs,), about),
+        ("oscillation", draw_oscillation, (history,), over_time),
         ("figure2", draw_figure2, (problem, best, seed), {"parameters": shared | {"settings": best}, "seeds": [seed]}),
     ]
     # Side by side: a figure takes one to four seconds, most of it for the three formats.
-    for _ in side_by_side(-1, ((suffix, _draw_and_save, (f"{name}-{suffix}", *rest)) for suffix, *rest in figures)):
+    for _ in side_by_side(-1, ((suffix, _draw_and_save, (f"{data}-{suffix}", *rest)) for suffix, *rest in figures)):
         pass
 
 
@@ -55,7 +58,7 @@ def _draw_and_save(name: str, draw: Callable[..., Figure], data: tuple[Any, ...]
 
 
 def _best_setting(runs: pd.DataFrame, method: str) -> RunConfig:
-    """The setting with the lowest mean loss at the published learning rate."""
+    """Return the setting with the lowest mean loss at the published learning rate."""
     own = runs[(runs["method"] == method) & (runs["lr"] == PUBLISHED_LR)]
     key = "shrink_min" if method == "aoq" else "step_init"
     value = own.groupby(key, dropna=False)["loss"].mean().idxmin()
@@ -65,7 +68,7 @@ def _best_setting(runs: pd.DataFrame, method: str) -> RunConfig:
 
 
 def draw_surface(runs: pd.DataFrame) -> Figure:
-    """Final loss over interval size and learning rate, both methods on the same colours."""
+    """Draw the final loss over interval size and learning rate, both methods on the same colours."""
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 3.9))
     aoq, lsq = runs[runs["method"] == "aoq"], _with_rule(runs[runs["method"] == "lsq"])
     means = pd.concat([part.groupby(["lr", x])["loss"].mean() for part, x in ((aoq, "shrink_min"), (lsq, "step_init"))])
@@ -77,8 +80,8 @@ def draw_surface(runs: pd.DataFrame) -> Figure:
 
 
 def draw_measures(runs: pd.DataFrame) -> Figure:
-    """The other measures over interval size and learning rate, AOQ above and LSQ below, on the same colours."""
-    measures = ("true_codes", "crossings_per_step", "oscillating_share_mean", "hamming_share", "explored_volume")
+    """Draw the other measures over interval size and learning rate, AOQ above and LSQ below, on the same colours."""
+    measures = ("true_codes", "crossings_rate", "oscillating_share_mean", "hamming_share", "explored_volume")
     parts = {"shrink_min": runs[runs["method"] == "aoq"], "step_init": _with_rule(runs[runs["method"] == "lsq"])}
     fig, axes = plt.subplots(2, len(measures), figsize=(4 * len(measures), 7))
     for column, value in enumerate(measures):
@@ -94,13 +97,13 @@ def draw_measures(runs: pd.DataFrame) -> Figure:
 
 
 def _with_rule(lsq: pd.DataFrame) -> pd.DataFrame:
-    """LSQ's own rule gives a slightly different step on every seed; on an axis it is at its mean."""
+    """Put LSQ's own rule, which gives a slightly different step on every seed, at its mean on an axis."""
     rule = round(float(lsq.loc[lsq["step_init"].isna(), "step_start"].mean()), 2)
     return lsq.assign(step_init=lsq["step_init"].fillna(rule))
 
 
 def draw_profile(runs: pd.DataFrame) -> Figure:
-    """Final loss over shrink_min at a few learning rates, with LSQ at its best."""
+    """Draw the final loss over shrink_min at a few learning rates, next to LSQ at its best."""
     rates = [lr for lr in sorted(runs["lr"].unique()) if PUBLISHED_LR <= lr <= 1e-2]
     fig, axes = plt.subplots(1, len(rates), figsize=(3.5 * len(rates), 3.5), sharey=True, squeeze=False)
     for ax, lr in zip(axes[0], rates, strict=True):
@@ -123,28 +126,21 @@ def draw_profile(runs: pd.DataFrame) -> Figure:
 
 
 def draw_oscillation(history: pd.DataFrame) -> Figure:
-    """Crossings, oscillating share and explored volume over the training, at the published settings."""
-    at = history[history["lr"] == PUBLISHED_LR]
-    aoq = at[(at["method"] == "aoq") & (at["shrink_min"] == PUBLISHED_SHRINK)]
-    lsq = at[(at["method"] == "lsq") & at["step_init"].isna()]
-    frame = pd.concat([lsq, aoq], ignore_index=True)
-    frame["crossings_per_weight"] = frame["crossings"] / frame["weights"]
-    last = float(frame["step"].max())
-    schedule = ThreeStage()
-    stages = [
-        (0, schedule.shrink_until * last, "shrink"),
-        (schedule.shrink_until * last, schedule.dampen_from * last, "widen"),
-        (schedule.dampen_from * last, last, "dampen"),
-    ]
+    """Draw crossings, oscillating share and explored volume over the training, at the published settings."""
+    frame = history[history["variant"].isin(["lsq", "aoq"])].rename(columns={"variant": "method"} | COLUMNS)
+    schedule, last = ThreeStage(), float(frame["step"].max())
+    ends = {"shrink": schedule.shrink_until, "widen": schedule.dampen_from, "dampen": 1.0}
+    begins = [0.0, *list(ends.values())[:-1]]
+    stages = [(begin * last, end * last, name) for begin, (name, end) in zip(begins, ends.items(), strict=True)]
     fig, axes = plt.subplots(1, 3, figsize=(11, 3.4))
-    for ax, column in zip(axes, ("crossings_per_weight", "oscillating_share", "explored_volume"), strict=True):
+    for ax, column in zip(axes, ("crossings_rate", "oscillating_share", "explored_volume"), strict=True):
         plots.crossings_over_time(frame, y=column, stages=stages, ax=ax, legend=ax is axes[0])
     fig.suptitle(f"AOQ (shrink_min {PUBLISHED_SHRINK:g}; its stages shaded) and LSQ (own rule), lr {PUBLISHED_LR:g}")
     return fig
 
 
 def draw_figure2(problem: RegressionProblem, settings: dict[str, RunConfig], seed: int) -> Figure:
-    """Figure 2: pre-trained weights by the value they ended at, for the lossless solution, LSQ and AOQ."""
+    """Draw Figure 2: pre-trained weights by the value they ended at, for the lossless solution, LSQ and AOQ."""
     result = run_ensemble(list(settings.values()), [seed], problem, records=1)
     data = make_data(problem, seed)
     panels = {
@@ -165,8 +161,9 @@ def draw_figure2(problem: RegressionProblem, settings: dict[str, RunConfig], see
     return fig
 
 
-def draw_landscape(result: LandscapeResult, ends: pd.DataFrame, data: list[Path]) -> None:
-    """Figure 1 for a few starts, and the share of starts that end in the deep basin over both settings."""
+def draw_landscape() -> None:
+    """Draw Figure 1 for a few starts, and the share of starts that end in the deep basin over both settings."""
+    result, ends = run_landscape(), sweep()
     values, x, y = result.problem.surface()
     shown = result.paths[result.paths["start"] < 8]
     fig, axes = plt.subplots(1, 3, figsize=(12, 3.7), width_ratios=[1, 1, 1.15])
@@ -179,15 +176,16 @@ def draw_landscape(result: LandscapeResult, ends: pd.DataFrame, data: list[Path]
     plots.interval_surface(oscillating, value="deep_share", lower_is_better=False, limits=(0.0, 1.0), ax=axes[2])
     axes[2].set_title("oscillating", loc="left")
     settings = {"settings": result.ends.groupby("method")[["lr", "shrink_min"]].first().to_dict("index")}
-    save_figure(fig, "landscape", parameters={"problem": result.problem, **settings}, data=data)
+    save_figure(fig, "landscape", parameters={"problem": result.problem, **settings}, seeds=[0])
     plt.close(fig)
 
 
-def draw_digits(runs: pd.DataFrame, history: pd.DataFrame, data: Path) -> None:
-    """Accuracy, crossings and explored volume of the digits network, every seed visible."""
+def draw_digits(runs: pd.DataFrame, folder: Path) -> None:
+    """Draw error, crossings and explored volume of LSQ and AOQ on the digits network, every seed visible."""
+    own = runs[runs["variant"].isin(["lsq", "aoq"])].rename(columns={"crossings": "crossings_rate"})
     fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.4))
-    for ax, column in zip(axes, ("accuracy", "crossings_per_step", "explored_volume"), strict=True):
-        plots.method_comparison(runs, value=column, ax=ax)
-    parameters = {"bits": int(runs["bits"].iloc[0]), "lr": float(runs["lr"].iloc[0])}
-    save_figure(fig, "digits", parameters=parameters, seeds=sorted(runs["seed"].unique()), data=data)
+    for ax, column in zip(axes, ("error", "crossings_rate", "explored_volume"), strict=True):
+        plots.method_comparison(own, value=column, ax=ax)
+    rate, seeds = float(own["lr"].iloc[0]), sorted(own["seed"].unique())
+    save_figure(fig, "digits", parameters={"lr": rate}, seeds=seeds, data=folder / FILES["runs"])
     plt.close(fig)

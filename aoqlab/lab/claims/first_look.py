@@ -1,0 +1,119 @@
+"""What ``bash run.sh`` shows: effects measured now on a few seeds, next to the stored verdicts on many."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pandas as pd
+
+from ..plots import use_style
+from ..plots.verdicts import VERDICTS
+from ..shared import paths
+from ..shared.tables import as_text
+from ..toy.problem import RegressionProblem
+from . import run_figures
+from .experiments import BUDGETS, FIRST, Experiment, experiments
+from .registry import CLAIMS
+from .results import Results, load
+from .running import reproduce
+
+WIDTH = 80
+
+
+def main() -> None:
+    """Measure on the landscape, the reduced toy problem and the digits network; a minute on two cores."""
+    _measure(FIRST, None, "figures: landscape, toy-reduced-*, digits")
+
+
+def toy(full: bool = False) -> None:
+    """Measure on the toy problems alone; ``full`` at the paper's size with as many seeds as verdicts need."""
+    if full:
+        _measure("cpu", ["toy-full"], "figures: toy-full-*")
+    else:
+        _measure(FIRST, ["landscape", "toy-reduced"], "figures: landscape, toy-reduced-*")
+
+
+def _measure(budget: str, data: list[str] | None, figures: str) -> None:
+    started = time.perf_counter()
+    results = reproduce(budget, data=data)
+    use_style()
+    made = [e for e in experiments(budget) if data is None or e.data in data]
+    for experiment in made:
+        draw(experiment, results, budget)
+    here = results.claims[(results.claims["budget"] == budget) & results.claims["data"].isin([e.data for e in made])]
+    print(f"\nMeasured in {time.perf_counter() - started:.0f} s ({figures})")
+    print(text(here, _stored()))
+
+
+def draw(experiment: Experiment, results: Results, budget: str) -> None:
+    """Draw the figures of one data set from its runs."""
+    folder = paths.results_dir() / FIRST if budget == FIRST else paths.results_dir()
+    runs, history = (
+        t[(t["data"] == experiment.data) & (t["budget"] == budget)] for t in (results.runs, results.history)
+    )
+    if experiment.kind == "landscape":
+        run_figures.draw_landscape()
+    elif isinstance(experiment.problem, RegressionProblem):
+        run_figures.draw_toy(experiment.data, experiment.problem, runs, history, folder)
+    else:
+        run_figures.draw_digits(runs, folder)
+
+
+def text(measured: pd.DataFrame, stored: pd.DataFrame) -> str:
+    """Return the table of effects with its legend, one sentence on the whole, and where to go next.
+
+    ``measured``, ``stored``: rows of claims, as in :class:`~aoqlab.lab.claims.results.Results`.
+    """
+    rows = [
+        {
+            "measured now": _said(row),
+            "on": row["data"].removeprefix("toy-").removesuffix("-cnn"),
+            "n": row["n"],
+            "stored verdicts": _verdicts(stored, row["claim"], row["kind"]),
+        }
+        for row in measured.to_dict("records")
+        if row["n"] and math.isfinite(row["effect"])
+    ]
+    legend = "; ".join(f"{look.symbol} {verdict}" for verdict, look in VERDICTS.items())
+    return "\n".join(
+        [
+            as_text(pd.DataFrame(rows), width=WIDTH),
+            f"n: seeds or starts, too few here for verdicts but on the landscape. {legend}",
+            whole(stored),
+            "Next: `bash run.sh lab` opens notebooks and the interval explorer;",
+            "`bash run.sh reproduce` judges every claim on more seeds.",
+        ]
+    )
+
+
+def whole(stored: pd.DataFrame) -> str:
+    """Return one sentence on all stored verdicts."""
+    if stored.empty:
+        return "No verdicts are stored yet."
+    found = stored.groupby("claim")["verdict"].agg(set)
+    everywhere = {verdict: int((found == {verdict}).sum()) for verdict in ("reproduced", "not reproduced")}
+    mixed = len(found) - sum(everywhere.values())
+    return (
+        f"Of {len(found)} claims judged so far, {everywhere['reproduced']} are reproduced wherever they were tried, "
+        f"{everywhere['not reproduced']} nowhere;\n{mixed} are undecided or depend on the data."
+    )
+
+
+def _stored() -> pd.DataFrame:
+    try:
+        return load().claims
+    except FileNotFoundError:
+        return pd.DataFrame(columns=["claim", "kind", "budget", "verdict"])
+
+
+def _verdicts(stored: pd.DataFrame, claim: str, kind: str) -> str:
+    """Return the verdicts on one kind of data by budget, such as ``quick ✓ cpu ✗?``."""
+    own = stored[(stored["claim"] == claim) & (stored["kind"] == kind)]
+    symbols = {b: "".join(VERDICTS[v].symbol for v in own.loc[own["budget"] == b, "verdict"]) for b in BUDGETS}
+    return " ".join(f"{budget} {marks}" for budget, marks in symbols.items() if marks) or "none"
+
+
+def _said(row: dict) -> str:
+    part = next(p for p in CLAIMS[row["claim"]].parts if p.statistic == row["statistic"])
+    return part.said(row["effect"])
