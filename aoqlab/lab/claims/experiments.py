@@ -107,7 +107,7 @@ def experiments(budget: str, images: str | Path | None = None) -> list[Experimen
     if budget in (FIRST, "quick"):
         if images is not None:
             raise ValueError(f"budget {budget} has no time for images; take --budget cpu or full")
-        seeds, network = (3, _digits_cnn(3, FIRST_METHODS, (1.0,))) if budget == FIRST else (10, _digits_cnn())
+        seeds, network = (2, _digits_cnn(2, FIRST_METHODS, (1.0,))) if budget == FIRST else (10, _digits_cnn())
         return [_landscape(), _toy("toy-reduced", REDUCED, seeds), network]
     if budget == "cpu":
         found = [_toy("toy-full", FULL, 10), _digits_resnet()]

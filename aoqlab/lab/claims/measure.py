@@ -27,6 +27,10 @@ def over_layers(history: pd.DataFrame) -> pd.DataFrame:
     (changes opposite to the weight's last one) and the shares of ``SHARES``, means over layers weighted by their number
     of weights.
     """
+    if history["step"].is_unique:  # one layer
+        own = history.sort_values("step", ignore_index=True)
+        counts = {f"{name}_total": own[name] / own["weights"] for name in ("crossings", "oscillations")}
+        return own[["step", *SHARES]].assign(**counts)
     weights = history.groupby("step", sort=True)["weights"].sum()
     counts = history.groupby("step")[["crossings", "oscillations"]].sum()
     frame = counts.div(weights, axis=0).add_suffix("_total")

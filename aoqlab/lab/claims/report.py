@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..plots.verdicts import ROUNDING, VERDICTS, verdict_look
 from ..shared import documents
-from .claim import Claim
+from .claim import Claim, Kind
 from .experiments import BUDGETS, experiments
 from .registry import CLAIMS, FAMILIES
 from .report_page import html as html
@@ -42,10 +42,10 @@ def protocol(claim: Claim) -> str:
     return "\n".join(lines) + (f"\n\n{claim.because}" if claim.because else "")
 
 
-def findings_of(results: Results, claim: Claim) -> str:
+def findings_of(results: Results, claim: Claim, kind: Kind | None = None) -> str:
     """The verdict on one claim on every data set, as Markdown, with what it hangs on."""
     rows = one_each(results.claims)
-    rows = rows[rows["claim"] == claim.id]
+    rows = rows[(rows["claim"] == claim.id) & (rows["kind"].eq(kind) if kind else True)]
     lines = [f"**`{claim.id}`**: {claim.sentence}", ""]
     if rows.empty:
         lines.append("- Not tried: no runs of it are stored.")

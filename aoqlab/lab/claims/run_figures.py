@@ -180,6 +180,25 @@ def draw_landscape() -> None:
     plt.close(fig)
 
 
+def draw_sweep(ends: pd.DataFrame, oscillating: pd.DataFrame, conventional: pd.DataFrame) -> Figure:
+    """Draw the share of starts that end deep: over both settings, and over the learning rate that shrinking amounts to.
+
+    ``ends``: runs of a sweep; the others: shares of its settings, as :func:`aoqlab.lab.toy.basins.shares` has them.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    swept = ends[ends["method"] == "oscillating"].assign(deep_share=lambda frame: frame["found_deep"].astype(float))
+    plots.interval_surface(swept, value="deep_share", lower_is_better=False, ax=left)
+    for table, method in ((conventional, "conventional"), (oscillating, "oscillating")):
+        rates, share = table["lr"] / table["shrink_min"].fillna(1.0), table["share_deep"]
+        errors = np.abs(table[["share_low", "share_high"]].T - share)
+        style = {"fmt": "o", "ms": 4, "color": plots.method_color(method), "label": f"{method}, 95%"}
+        right.errorbar(rates, share, errors, **style)
+    right.set(xscale="log", xlabel=r"learning rate over shrink factor $\eta / \alpha_{\min}$")
+    right.set_ylabel(plots.column_label("deep_share"))
+    right.legend()
+    return figure
+
+
 def draw_digits(runs: pd.DataFrame, folder: Path) -> None:
     """Draw error, crossings and explored volume of LSQ and AOQ on the digits network, every seed visible."""
     own = runs[runs["variant"].isin(["lsq", "aoq"])].rename(columns={"crossings": "crossings_rate"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ import pandas as pd
 
 from ..shared import paths
 from ..toy import samples, surface
-from ..toy.problem import RegressionProblem
+from ..toy.regression import RegressionProblem, run_ensemble
 from ..toy.samples import Sample
 from . import measure
 from .cells import Tables
@@ -40,6 +40,12 @@ class Surface:
     """``KEYS`` of the runs whose single weights were kept, in the order of ``samples``; empty where none were."""
     samples: list[Sample]
 
+    @property
+    def ends(self) -> pd.DataFrame:
+        """The runs at their last step, with ``setting``: shrink_min of AOQ, the first step of LSQ."""
+        last = self.history[self.history["step"] == self.history["step"].max()].reset_index(drop=True)
+        return last.assign(setting=setting_of(last))
+
 
 def paths_of(folder: Path, data: str) -> tuple[Path, ...]:
     """Return the two files of a surface."""
@@ -55,6 +61,21 @@ def load(data: str, folder: str | Path | None = None) -> Surface:
         return Surface(problem, table, pd.DataFrame(columns=KEYS), [])
     sampled = pd.read_parquet(single)
     return Surface(problem, table, sampled[list(KEYS)], samples.unpacked(sampled))
+
+
+def compute(problem: RegressionProblem, seeds: Sequence[int]) -> Surface:
+    """Train the whole surface of a small problem now, and keep nothing."""
+    result = run_ensemble(list(surface.settings().values()), seeds, problem, records=1)
+    history = result.history.merge(result.runs[list(KEYS)], left_on="run", right_index=True)
+    history["crossings_per_weight"] = history["crossings"] / history["weights"]
+    return Surface(problem, history[[*KEYS, "step", *MEASURES]], pd.DataFrame(columns=KEYS), [])
+
+
+def setting_of(runs: pd.DataFrame) -> pd.Series:
+    """Return shrink_min of AOQ and the first step of LSQ; its own rule, different on every seed, is at its mean."""
+    own_rule = (runs["method"] == "lsq") & runs["step_init"].isna()
+    rule = round(float(runs.loc[own_rule, "step_start"].mean()), 2)
+    return runs["shrink_min"].fillna(runs["step_init"]).fillna(rule)
 
 
 def files(folder: Path, experiment: Experiment, tables: Tables) -> dict[Path, Callable[[Path], Any]]:

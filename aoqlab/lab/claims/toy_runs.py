@@ -25,8 +25,8 @@ VERSION = 4
 RECORDS = 40
 SAMPLED = 2
 """Single weights are kept at every second record."""
-TOGETHER = 64
-"""Runs that one process trains side by side: they share the reading of the data."""
+TOGETHER, WEIGHTS = 64, 240_000
+"""Runs, or weights where these are more runs, that one process trains together: they share the reading of the data."""
 TRACKED = ("changed_share", "hamming_share", "levels_visited", "explored_volume", "true_codes")
 
 
@@ -42,7 +42,7 @@ def run(
 ) -> Tables:
     """Train every variant (name -> settings) on every seed: a row per run, and a row per run and record.
 
-    What ``folder`` holds is read; the rest is trained, 64 runs of a seed at a time, and kept once these are done;
+    What ``folder`` holds is read; the rest is trained, many runs of a seed together, and kept once these are done;
     ``jobs`` processes do so side by side (-1: one per core), with one thread each. Variants of the same settings share
     a run. ``sampled``: variants of which single weights are kept on the first seed. With the compiled kernel no number
     of a run but its ``seconds`` depends on what else is trained. ``progress`` is called with 1 for each run of the
@@ -126,24 +126,31 @@ def _trained(
             separate_losses=True,
         )
     seconds = (time.perf_counter() - started) / len(configs)
+    histories = dict(list(result.history.groupby("run")))
+    blocks = dict(list(result.intervals.groupby("run")))
     return [
         (
-            _measured(problem, result, number, seconds),
+            _measured(problem, result, number, histories[number], blocks[number], seconds),
             packed(sample_of(result, number, every=SAMPLED)) if sampled else None,
         )
         for number, sampled in enumerate(looked_at)
     ]
 
 
-def _measured(problem: RegressionProblem, result: EnsembleResult, number: int, seconds: float) -> Kept:
+def _measured(
+    problem: RegressionProblem,
+    result: EnsembleResult,
+    number: int,
+    records: pd.DataFrame,
+    blocks: pd.DataFrame,
+    seconds: float,
+) -> Kept:
     """One run in the data model that toy problems and networks share."""
     own = result.runs.loc[number]
-    records = result.history[result.history["run"] == number].set_index("step")
-    frame = measure.over_layers(records.reset_index())
-    interval, loss = (records.loc[frame["step"], name].to_numpy() for name in ("step_size", "loss"))
-    frame["level_interval"], frame["loss"] = interval / interval[0], loss
+    records = records.sort_values("step", ignore_index=True)
+    frame = measure.over_layers(records)
+    frame["level_interval"], frame["loss"] = records["step_size"] / records["step_size"].iloc[0], records["loss"]
     history = measure.normalised(frame, problem.steps)
-    blocks = result.intervals[result.intervals["run"] == number]
     scalars = {
         "error": own["loss"],
         "step_start": own["step_start"],
