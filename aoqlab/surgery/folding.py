@@ -40,9 +40,10 @@ def _put_back(layer: nn.Module, weight: nn.Parameter) -> None:
 
     Torch's ``remove_parametrizations`` would take the property off the class, which the layer copied from still needs.
     """
-    others = dict(layer._parameters)
+    others = dict(layer.named_parameters(recurse=False))
     layer.__class__ = parametrize.type_before_parametrizations(layer)
     del layer.parametrizations
-    layer._parameters.clear()
-    layer.register_parameter("weight", weight)  # first, where it was
-    layer._parameters.update(others)
+    for name in others:
+        delattr(layer, name)
+    for name, parameter in {"weight": weight, **others}.items():  # the weight first, where it was
+        layer.register_parameter(name, parameter)

@@ -51,8 +51,8 @@ def shortcut_convolutions(model: nn.Module) -> set[str]:
     found = set()
     for block_name, block in model.named_modules():
         for child_name in SHORTCUTS:
-            child = block._modules.get(child_name)
-            if child is None:
+            child = getattr(block, child_name, None)
+            if not isinstance(child, nn.Module):
                 continue
             inside = set(child.modules())
             beside = [m for m in block.modules() if isinstance(m, Conv) and m not in inside]
@@ -104,7 +104,7 @@ def reasons_to_skip(
     reasons.update({name: f"skip pattern {pattern!r}" for name, pattern in matching(skip, layers).items()})
     attention = {m for parent in model.modules() if isinstance(parent, nn.MultiheadAttention) for m in parent.modules()}
     for name, layer in layers.items():
-        weight = layer._parameters.get("weight")
+        weight = dict(layer.named_parameters(recurse=False)).get("weight")
         if layer in attention:  # it computes with the weights of its children and never calls them
             reasons[name] = "inside nn.MultiheadAttention"
         elif isinstance(layer, Transposed):

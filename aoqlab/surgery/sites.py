@@ -56,7 +56,7 @@ def weight_switch(module: nn.Module) -> Switch | None:
 
 def input_switch(module: nn.Module) -> Switch | None:
     """The switch on the input of a layer, or ``None``."""
-    switch = module._modules.get(INPUT)
+    switch = getattr(module, INPUT, None)
     return switch if isinstance(switch, Switch) else None
 
 

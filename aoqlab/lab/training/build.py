@@ -30,12 +30,11 @@ SAMPLE = 256
 def accelerator_for(config: TrainConfig) -> Accelerator:
     """HF accelerate on the device and with the precision that ``config`` asks for."""
     from accelerate import Accelerator
-    from accelerate.state import AcceleratorState, PartialState
+    from accelerate.state import AcceleratorState
 
     if config.device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"--device {config.device}: this Torch sees no GPU; use --device cpu")
-    known = PartialState._shared_state
-    if not known or known.get("num_processes", 1) == 1:
+    if not torch.distributed.is_initialized():
         AcceleratorState._reset_state(True)  # settings of an earlier run in this process
     on_cpu = config.device == "cpu" or (config.device == "auto" and not torch.cuda.is_available())
     if config.device.startswith("cuda:"):

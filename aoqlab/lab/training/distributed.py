@@ -17,7 +17,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -54,12 +53,11 @@ def average_gradients(parameters: Iterable[Tensor], world: int) -> None:
     if world == 1:
         return
     gradients = [p.grad for p in parameters if p.grad is not None]
-    dense = [g.contiguous() for g in gradients]
-    flat = _flatten_dense_tensors(dense)
+    flat = torch.cat([g.reshape(-1) for g in gradients])
     dist.all_reduce(flat)
     flat /= world
-    for gradient, mean in zip(gradients, _unflatten_dense_tensors(flat, dense), strict=True):
-        gradient.copy_(mean)
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view(gradient.shape))
 
 
 def total(values: Tensor, world: int) -> Tensor:

@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from .distributed import total
 
 Batches = Iterable[tuple[Tensor, Tensor]]
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 Context = Callable[[], AbstractContextManager[object]]
 
 
@@ -52,7 +52,7 @@ def reestimate_batch_norm(model: nn.Module, batches: Batches, *, context: Contex
 
     Returns the number of batch-norm layers; without any, nothing is computed. Source: Nagel et al., ICML 2022.
     """
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    norms = [m for m in model.modules() if isinstance(m, BATCH_NORMS) and m.track_running_stats]
     if not norms:
         return 0
     kept = [m.momentum for m in norms]
