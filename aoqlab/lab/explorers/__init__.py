@@ -15,6 +15,8 @@ from .interval_explorer import intervals as intervals
 from .landscape_explorer import Landscape as Landscape
 from .landscape_explorer import landscape as landscape
 from .run_explorer import Runs as Runs
+from .run_explorer import Training as Training
 from .run_explorer import runs as runs
+from .run_explorer import training as training
 from .toy_explorer import Toy as Toy
 from .toy_explorer import toy as toy

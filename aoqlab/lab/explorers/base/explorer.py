@@ -102,6 +102,7 @@ class Explorer(anywidget.AnyWidget):
     ) -> None:
         self.controls = {control.name: control for control in controls}
         self.extra = dict(extra or {})
+        self._displayed = False
         self._esm = (
             bundled(self.script_file()) + "export default { render: ({ model, el }) => live(model, el, explore) };\n"
         )
@@ -200,7 +201,17 @@ class Explorer(anywidget.AnyWidget):
 
         view = {"model_id": self.model_id, "version_major": 2, "version_minor": 0}
         publish_display_data({WIDGET: view, "text/plain": f"{self._title} (explorer)"})
-        publish_display_data({"text/html": self.static_html(), "text/plain": ""})
+        page = {"text/html": self.static_html(), "text/plain": ""}
+        publish_display_data(page, transient={"display_id": self._page})
+        self._displayed = True
+
+    def renew_page(self) -> None:
+        """Put the present state and data into the pages that were displayed, which a notebook is saved with."""
+        from IPython.display import publish_display_data
+
+        if self._displayed:
+            page = {"text/html": self.static_html(), "text/plain": ""}
+            publish_display_data(page, transient={"display_id": self._page}, update=True)
 
     def static_html(self) -> str:
         """Return the explorer in its present state as HTML that fetches nothing and needs no kernel."""

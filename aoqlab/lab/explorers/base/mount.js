@@ -34,6 +34,8 @@ class Mounted {
   inputs = {};
   /** @type {Record<string, HTMLElement>} */
   rows = {};
+  /** @type {(() => void)[]} */
+  leaving = [];
   frame = 0;
   resting = 0;
   seen = false;
@@ -69,16 +71,20 @@ class Mounted {
 
   begin(explore) {
     const { model, ui } = this;
-    this.leaving = [
+    this.leaving.push(
       model.onlife(() => this.redraw()),
-      model.onstate((state) => {
-        if (JSON.stringify(state) !== JSON.stringify(ui.state)) ui.set(state);
+      model.onchange("state", (state) => {
+        const taken = this.view?.taken?.(state) ?? state;
+        if (JSON.stringify(taken) !== JSON.stringify(ui.state)) ui.set(taken);
+      }),
+      model.onchange("data", (data) => {
+        ui.data = data;
       }),
       watchTheme(() => {
         ui.theme = themeOf(this.root);
         this.redraw();
       }),
-    ];
+    );
     for (const spec of Object.values(this.specs)) this.#add(spec);
     const view = explore(ui);
     this.view = view;
@@ -88,7 +94,7 @@ class Mounted {
   }
 
   leave() {
-    for (const act of this.leaving ?? []) act();
+    for (const act of this.leaving) act();
     for (const player of this.players) player.leave();
     this.sizes.disconnect();
     clearTimeout(this.resting);
@@ -131,7 +137,9 @@ class Mounted {
       note: (words) => write(this.note, words),
       say: (words) => write(this.say, words),
       alive: () => model.alive(),
-      ask: (kind, payload = {}) => this.ask(kind, payload),
+      get: (name) => model.get(name),
+      on: (name, act) => this.leaving.push(model.onchange(name, act)),
+      ask: (kind, payload = {}, patient = false) => this.ask(kind, payload, patient),
     };
   }
 
@@ -174,7 +182,7 @@ class Mounted {
 
   rest() {
     if (this.players.some((player) => player.running())) return;
-    this.model.save({ ...this.ui.state });
+    if (!this.view?.busy?.()) this.model.save({ ...this.ui.state });
     Promise.resolve(this.view?.rest?.(this.ui.state)).catch((error) => this.ui.say(sentenceOf(error)));
   }
 
@@ -214,9 +222,9 @@ class Mounted {
     this.inputs[name].setAttribute("aria-valuetext", text);
   }
 
-  async ask(kind, payload) {
+  async ask(kind, payload, patient) {
     if (!this.model.alive()) throw new Error(GONE);
-    const slow = setTimeout(() => this.ui.say(BUSY), SLOW);
+    const slow = setTimeout(() => patient || this.ui.say(BUSY), SLOW);
     try {
       const answer = await this.model.ask(kind, { ...this.ui.state }, payload);
       if (this.say.textContent === BUSY) this.ui.say("");

@@ -42,7 +42,7 @@ export function asleep(payload, explore) {
 const frozen = (payload) => ({
   get: (name) => payload[name],
   save() {},
-  onstate: () => () => {},
+  onchange: () => () => {},
   onlife: () => () => {},
   alive: () => false,
   ask: () => Promise.reject(new Error(GONE)),

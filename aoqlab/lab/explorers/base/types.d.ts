@@ -23,7 +23,7 @@ interface Spec {
 interface Model {
   get(name: string): any;
   save(state: State): void;
-  onstate(act: (state: State) => void): () => void;
+  onchange(name: string, act: (value: any) => void): () => void;
   onlife(act: () => void): () => void;
   alive(): boolean;
   ask(kind: string, state: State, payload: object): Promise<any>;
@@ -93,7 +93,11 @@ interface Ui {
   note(words: string): void;
   say(words: string): void;
   alive(): boolean;
-  ask(kind: string, payload?: object): Promise<any>;
+  /** Another trait of the widget than state and data, and what to call when one changes. */
+  get(name: string): any;
+  on(name: string, act: (value: any) => void): void;
+  /** Patient: nothing is said where the answer takes long. */
+  ask(kind: string, payload?: object, patient?: boolean): Promise<any>;
   named?: () => void;
 }
 
@@ -103,4 +107,8 @@ interface View {
   changed?(name: string, state: State): void;
   rest?(state: State): void | Promise<void>;
   propose?(state: State): string;
+  /** What to take of a state that Python sends; without it, all. */
+  taken?(state: State): State;
+  /** Whether the state is not to be sent to Python now. */
+  busy?(): boolean;
 }

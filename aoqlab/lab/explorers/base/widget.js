@@ -49,10 +49,10 @@ export function live(model, el, explore) {
         model.save_changes();
       }
     },
-    onstate(act) {
-      const changed = () => act(model.get("state"));
-      model.on("change:state", changed);
-      return () => model.off("change:state", changed);
+    onchange(name, act) {
+      const changed = () => act(model.get(name));
+      model.on(`change:${name}`, changed);
+      return () => model.off(`change:${name}`, changed);
     },
     onlife(act) {
       tell = act;

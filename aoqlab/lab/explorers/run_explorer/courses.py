@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ...plots import method_label
 from ...training import stored
-from ...training.config import FULL_PRECISION
 from ..base import packed
+from .sources import Source
 
 WHOLE = "all layers"
 OSCILLATING_ABOVE = 0.005
 """The frequency per step above which the tracker calls a weight oscillating; training keeps its default."""
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A training whose codes can be followed: what it is, and where its tables come from."""
-
-    run: str
-    method: str
-    data: str
-    bits: int
-    seed: int
-    epochs: int
-    table: Callable[[str], pd.DataFrame]
-    """Read ``history``, ``levels``, ``intervals``, ``metrics`` or ``transitions``; empty where it is not kept."""
-    track_every: int = 1
-    files: Sequence[Path] = ()
-    sample: bool = False
-    """Whether it comes with the project."""
-
-    @property
-    def title(self) -> str:
-        """What it is in a few words."""
-        return f"{method_label(self.method)}, {self.bits} bits, {Path(self.data).name}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -61,7 +35,7 @@ class Transitions:
     counts: NDArray[np.int64]
 
     def within(self, layer: int, epoch: int) -> NDArray[np.int64]:
-        """Counts (n, n): from, to."""
+        """Return counts (n, n): from, to."""
         cell = layer * (self.epochs + 1) + epoch
         own = slice(*self.bounds[cell : cell + 2])
         counts = np.zeros(self.codes**2, np.int64)
@@ -69,12 +43,12 @@ class Transitions:
         return counts.reshape(self.codes, self.codes)
 
     def of_layer(self, layer: int) -> NDArray[np.int64]:
-        """All counts of a layer that are not 0, in any epoch."""
+        """Return all counts of a layer that are not 0, in any epoch."""
         first, last = self.bounds[[layer * (self.epochs + 1), (layer + 1) * (self.epochs + 1)]]
         return self.counts[first:last]
 
     def message(self) -> dict[str, Any]:
-        """For the browser; the bounds in float64, as they may be too large for exact float32."""
+        """Return arrays for the browser; the bounds in float64, as they may be too large for exact float32."""
         return {"bounds": packed(self.bounds, "float64"), "places": packed(self.places), "counts": packed(self.counts)}
 
 
@@ -98,6 +72,9 @@ class Course:
     crossed: Floats  # (L, E + 1)
     intervals: Floats  # (L, E + 1)
     accuracy: Floats  # (E + 1,), share of test images
+    loss: Floats  # (E + 1,), mean over the epoch, on training images
+    volume: Floats  # (E + 1,), explored share of the log-volume
+    start_accuracy: float  # in full precision
     stages: list[tuple[int, int, str]]
     transitions: Transitions | None
     every: int = 1
@@ -107,51 +84,19 @@ class Course:
         return len(self.steps) - 1
 
     def message(self) -> dict[str, Any]:
-        """For the browser: arrays as bytes of float32, which is what the tables are recorded in."""
-        arrays = {
-            name: packed(getattr(self, name)) for name in ("shares", "oscillating", "rate", "crossed", "intervals")
-        }
+        """Return what the browser needs: arrays as bytes of float32, seven digits."""
+        arrays = {name: packed(getattr(self, name)) for name in _PER_LAYER + _PER_RUN}
         known = {} if self.transitions is None else self.transitions.message()
         return {
             **arrays,
             **known,
-            "accuracy": packed(self.accuracy),
+            "start": None if np.isnan(self.start_accuracy) else self.start_accuracy,
             "layers": self.layers,
             "weights": self.weights.astype(int).tolist(),
             "steps": self.steps.tolist(),
             "stages": self.stages,
             "every": self.every,
         }
-
-
-def sources(samples: bool = True) -> tuple[dict[str, Source], list[str]]:
-    """Return the runs with codes to follow by key, samples first and the newest last, and the keys of all others.
-
-    The key is the run's name, "recorded/NAME" for a sample where ``data/runs/`` has a run of that name.
-    """
-    found: dict[str, Source] = {}
-    without = []
-    own = set(stored.names())
-    for folder in (stored.recorded_dir(), stored.runs_dir()) if samples else (stored.runs_dir(),):
-        sample = folder == stored.recorded_dir()
-        for run in stored.readable(folder, tables=()):
-            key = f"recorded/{run.name}" if sample and run.name in own else run.name
-            if run.settings["method"] == FULL_PRECISION:
-                without.append(key)
-            else:
-                found[key] = _stored_source(run, folder / run.name, sample)
-    return found, without
-
-
-def _stored_source(run: stored.StoredRun, folder: Path, sample: bool) -> Source:
-    files = {name: folder / f"{name}.parquet" for name in _FILES}
-
-    def table(name: str) -> pd.DataFrame:
-        return pd.read_parquet(files[name]) if files[name].is_file() else pd.DataFrame()
-
-    chosen = {name: run.settings[name] for name in ("method", "data", "bits", "seed", "epochs", "track_every")}
-    there = [file for file in files.values() if file.is_file()]
-    return Source(run.name, table=table, files=there, sample=sample, **chosen)
 
 
 def course_of(source: Source) -> Course:
@@ -181,15 +126,23 @@ def course_of(source: Source) -> Course:
         rate=_rate(crossings, when[at]),
         crossed=crossings,
         intervals=_intervals(source.table("intervals"), layers, len(metrics)),
-        accuracy=np.concatenate([[np.nan], metrics["test_accuracy"].to_numpy(np.float64)]),
+        accuracy=_over_epochs(metrics, "test_accuracy"),
+        loss=_over_epochs(metrics, "train_loss"),
+        volume=_over_epochs(metrics, "explored_volume", start=0.0),
+        start_accuracy=np.nan if source.start_accuracy is None else source.start_accuracy,
         stages=_stages(metrics),
         transitions=_transitions(source, layers, len(metrics), moved=bool(of["crossings"].any())),
         every=source.track_every,
     )
 
 
-_FILES = ("history", "levels", "intervals", "metrics", "transitions")
 _TAKEN = ("weights", "crossings", "oscillating_share")
+_PER_LAYER = ("shares", "oscillating", "rate", "crossed", "intervals")
+_PER_RUN = ("accuracy", "loss", "volume")
+
+
+def _over_epochs(metrics: pd.DataFrame, name: str, start: float = np.nan) -> Floats:
+    return np.concatenate([[start], metrics[name].to_numpy(np.float64)])
 
 
 def _with_sum(values: Floats) -> Floats:

@@ -5,7 +5,7 @@ In a notebook: ``runs()``, ``runs("name of a run")``, ``runs(["one", "another"])
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from ...plots import method_color
-from ..base import Explorer, Menu, Slider
-from .courses import OSCILLATING_ABOVE, WHOLE, Course, Source, course_of, sources
+from ..base import Control, Explorer, Menu, Slider
+from .courses import OSCILLATING_ABOVE, WHOLE, Course, course_of
 from .figure import drawn
+from .sources import Source, brief_titles, sources
 
 NONE = "nothing"
 OTHER = "#8C8C8C"
@@ -62,72 +63,84 @@ def _pair(offered: Mapping[str, Source]) -> list[str]:
 
 
 class Runs(Explorer):
-    """Made by :func:`runs`."""
+    """Explore one training or two over their epochs; made by :func:`runs`.
+
+    ``form``: controls of a subclass, shown first. ``epochs``: the longest run to come.
+    """
 
     script = "explorer.js"
 
-    def __init__(self, offered: Mapping[str, Source], names: list[str]) -> None:
+    def __init__(
+        self, offered: Mapping[str, Source], names: Sequence[str], form: Sequence[Control] = (), epochs: int = 1
+    ) -> None:
         self.offered = dict(offered)
-        self._courses: dict[str, Course] = {}
-        texts = self._texts()
-        loaded = [self.course(name) for name in names]
-        first = loaded[0]
-        most = 1 + int(np.argmax(first.oscillating[1:].mean(axis=1)))
-        epochs = max(*(run.epochs for run in offered.values()), *(course.epochs for course in loaded), 1)
+        loaded = {name: course_of(self.offered[name]) for name in names}
+        self._courses: dict[str, Course] = loaded
+        epochs = max([epochs, *(run.epochs for run in offered.values()), *(run.epochs for run in loaded.values())])
+        first, second, *_ = [*names, NONE, NONE]
+        most = WHOLE
+        if names:
+            most = loaded[first].layers[1 + int(np.argmax(loaded[first].oscillating[1:].mean(axis=1)))]
+        last = max((course.epochs for course in list(loaded.values())[:2]), default=0)
+        epoch = Slider("epoch", "epoch", range(epochs + 1), index=last, play=120)
         super().__init__(
             "Runs",
             [
-                Menu("first", "run", texts, names[0]),
-                Menu("second", "beside it", {NONE: NONE, **texts}, names[1] if len(names) > 1 else NONE),
-                self._layer_menu(first.layers[most]),
-                Slider("epoch", "epoch", range(epochs + 1), index=max(c.epochs for c in loaded[:2]), play=120),
+                *form,
+                *self._menus(first, second, most),
+                epoch,
             ],
             data={
-                "runs": {name: course.message() for name, course in zip(names, loaded, strict=True)},
-                "offered": {
-                    key: {"title": texts[key], "color": method_color(run.method), "recorded": run.sample}
-                    for key, run in offered.items()
-                },
+                "runs": {name: course.message() for name, course in loaded.items()},
+                "offered": self._described(),
                 "whole": WHOLE,
                 "none": NONE,
                 "other": OTHER,
                 "above": OSCILLATING_ABOVE,
-                "heat": [to_hex(colormaps["cividis_r"](place)) for place in np.linspace(0, 1, 17)],
+                "heat": [to_hex(colormaps["Blues"](place)) for place in np.linspace(0.1, 1, 17)],
             },
             extra={"sort": SORT},
         )
 
+    def offer(self, key: str, source: Source, **moved: Any) -> None:
+        """Take up a run, or what has come of it since, and draw it; ``moved``: controls, as in :meth:`set`."""
+        self.offered[key], self._courses[key] = source, course_of(source)
+        seen = {key, self.state["first"], self.state["second"]}  # all other runs come when they are chosen
+        kept = {name: message for name, message in self.data["runs"].items() if name in seen}
+        with self.hold_sync():
+            runs = {**kept, key: self._courses[key].message()}
+            self.data = {**self.data, "runs": runs, "offered": self._described()}
+            self._renew_menus()
+            self.set(**moved)
+
     def course(self, name: str) -> Course:
-        """A run's tables, read once; ``ValueError`` where its codes were not followed."""
+        """Return a run's course, read once; ``ValueError`` where its codes were not followed."""
         if name not in self._courses:
             self._courses[name] = course_of(self.offered[name])
         return self._courses[name]
 
     def shown(self, state: Mapping[str, Any] | None = None) -> dict[str, Course]:
-        """The one or two runs of a state by what they are called."""
-        state = self.state if state is None else state
-        keys = dict.fromkeys(key for key in (state["first"], state["second"]) if key != NONE)
-        return {self.title(key): self.course(key) for key in keys}
+        """Return the one or two runs of a state by what they are called."""
+        return {self.title(key): self.course(key) for key in _keys(self.state if state is None else state)}
 
     def title(self, key: str) -> str:
+        """Return what a run is called in the menus."""
         return str(self.data["offered"][key]["title"])
 
     def answer_run(self, state: Mapping[str, Any], name: str) -> dict[str, Any]:
-        """Another run for the browser; its layers can then be chosen."""
+        """Return another run for the browser; its layers can then be chosen."""
         if name not in self.offered:
             raise ValueError(f"there is no run {name!r}")
         message = self.course(name).message()
-        self.controls["layer"] = self._layer_menu(state["layer"])
-        self._controls = [control.spec() for control in self.controls.values()]
+        self._renew_menus()
         return message
 
     def table(self, state: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """All layers of the shown runs at the state's epoch, a row per run and layer: what the table shows.
+        """Return all layers of the shown runs at the state's epoch, a row per run and layer: what the table shows.
 
-        Columns ``run``, ``layer``, ``weights``, ``epoch`` (a shorter run stands at its last), ``step`` of the record,
+        Columns ``run``, ``layer``, ``weights``, ``epoch`` (of a shorter run the last), ``step`` of the record,
         ``oscillating_share``, ``crossings_per_step`` (seen per weight and optimizer step, since the record of the
-        epoch before),
-        ``crossings_per_weight`` (so far), ``interval``.
+        epoch before), ``crossings_per_weight`` (so far), ``interval``.
         """
         state = self.state if state is None else state
         frames = []
@@ -148,14 +161,20 @@ class Runs(Explorer):
         return pd.concat(frames, ignore_index=True)
 
     def figure(self, state: Mapping[str, Any]) -> Figure:
-        layer, epoch = state["layer"], self.value("epoch", state)
-        here = {title: course for title, course in self.shown(state).items() if layer in course.layers}
-        if not here:
+        layer = state["layer"]
+        keys = [key for key in _keys(state) if layer in self.course(key).layers]
+        if not keys:
             raise ValueError(f"neither of the runs has the layer {layer!r}")
-        return drawn(here, self._colors(state, here), layer, epoch)
+        titles = brief_titles([self.offered[key] for key in keys])
+        colors = [method_color(self.offered[key].method) for key in keys]
+        colors = [color if color not in colors[:i] else OTHER for i, color in enumerate(colors)]
+        here = {title: self.course(key) for title, key in zip(titles, keys, strict=True)}
+        return drawn(
+            here, colors, layer, self.value("epoch", state), " | ".join(self.offered[key].title for key in keys)
+        )
 
     def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        chosen = [self.offered[key] for key in dict.fromkeys((state["first"], state["second"])) if key != NONE]
+        chosen = [self.offered[key] for key in _keys(state)]
         whole = {"runs": [run.run for run in chosen], "layer": state["layer"], "epoch": self.value("epoch", state)}
         here = self.table(state)
         return {
@@ -164,21 +183,35 @@ class Runs(Explorer):
             "data": [file for run in chosen for file in run.files],
         }
 
-    def _texts(self) -> dict[str, str]:
-        """Own runs by name, samples by what they are; with their name where that is not enough."""
+    def _described(self) -> dict[str, dict[str, Any]]:
+        """Name, method and colour of every run: samples by what they are, with their name where that is not enough."""
         titles = [run.title for run in self.offered.values() if run.sample]
         return {
-            key: run.title if run.sample and titles.count(run.title) == 1 else f"{key}: {run.title}"
+            key: {
+                "title": run.title if run.sample and titles.count(run.title) == 1 else f"{key}: {run.title}",
+                "label": run.label,
+                "parts": run.title.split(", "),
+                "color": method_color(run.method),
+            }
             for key, run in self.offered.items()
         }
 
-    def _layer_menu(self, start: str) -> Menu:
-        layers = dict.fromkeys(layer for course in self._courses.values() for layer in course.layers)
-        return Menu("layer", "layer", {layer: layer for layer in layers}, start)
-
-    def _colors(self, state: Mapping[str, Any], here: Mapping[str, Course]) -> list[str]:
-        keys = [
-            key for key in dict.fromkeys((state["first"], state["second"])) if key != NONE and self.title(key) in here
+    def _menus(self, first: str, second: str, layer: str) -> list[Menu]:
+        """The menus of runs, and of the layers of those that were read."""
+        texts = {key: run["title"] for key, run in self._described().items()}
+        layers = dict.fromkeys([WHOLE, *(layer for course in self._courses.values() for layer in course.layers)])
+        return [
+            Menu("first", "run", texts if first != NONE else {NONE: NONE, **texts}, first),
+            Menu("second", "compare with", {NONE: NONE, **texts}, second),
+            Menu("layer", "layer", {name: name for name in layers}, layer),
         ]
-        colors = [method_color(self.offered[key].method) for key in keys]
-        return [color if color not in colors[:i] else OTHER for i, color in enumerate(colors)]
+
+    def _renew_menus(self) -> None:
+        for menu in self._menus(self.state["first"], self.state["second"], self.state["layer"]):
+            self.controls[menu.name] = menu
+        self._controls = [control.spec() for control in self.controls.values()]
+
+
+def _keys(state: Mapping[str, Any]) -> list[str]:
+    """The runs of a state, once each."""
+    return [key for key in dict.fromkeys((state["first"], state["second"])) if key != NONE]
