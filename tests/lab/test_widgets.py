@@ -1,62 +1,12 @@
-"""The notebooks' widgets, without a browser: what a redrawn picture and a click do in the kernel."""
+"""The button that saves a figure, without a browser: what a click does in the kernel."""
 
-import pytest
-from matplotlib.figure import Figure
-
-from aoqlab.lab.explorers.widgets import FigureImage, export_button
+from aoqlab.lab.explorers.widgets import export_button
 from aoqlab.lab.plots.saving import load_figure_info
 
 
 def line(figure, height=1.0):
     figure.add_subplot().plot([0, 1], [0, height])
     return f"height {height} < 9"
-
-
-def test_the_picture_is_replaced_in_place():
-    picture = FigureImage(line, size=(2, 1.5), dpi=50)
-    picture.redraw(1.0)
-    figure, image, first = picture.figure, picture.image, picture.image.value
-    assert bytes(first).startswith(b"\x89PNG")
-    picture.redraw(2.0)
-    assert picture.figure is figure and picture.image is image
-    assert image.tooltip is None, "ipywidgets' front end cannot show an Image that has one"
-    assert picture.image.value != first
-    assert len(figure.axes) == 1, "the figure was not cleared"
-    picture.redraw(1.0)
-    assert picture.image.value == first
-
-
-def test_the_caption_is_text_not_markup():
-    picture = FigureImage(line, size=(2, 1.5), dpi=50)
-    picture.redraw(2.0)
-    assert picture.caption.value == "height 2.0 &lt; 9"
-    assert picture.widget.children == (picture.image, picture.caption)
-
-
-def test_an_error_while_drawing_is_shown_and_raised():
-    def draw(figure, height):
-        if height < 0:
-            raise ValueError("height < 0")
-        return line(figure, height)
-
-    picture = FigureImage(draw, size=(2, 1.5), dpi=50)
-    picture.redraw(1.0)
-    good = picture.image.value
-    with pytest.raises(ValueError, match="height"):
-        picture.redraw(-1.0)
-    assert picture.image.value == good
-    assert "not drawn" in picture.caption.value and "height &lt; 0" in picture.caption.value
-    picture.redraw(1.0)
-    assert "not drawn" not in picture.caption.value
-
-
-def test_axes_stay_where_they_are_put():
-    def draw(figure):
-        figure.add_axes((0.2, 0.2, 0.5, 0.5)).plot([0, 1])
-
-    picture = FigureImage(draw, size=(2, 2))
-    picture.redraw()
-    assert picture.figure.axes[0].get_position().bounds == pytest.approx((0.2, 0.2, 0.5, 0.5))
 
 
 def figure():

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from aoqlab.lab.explorers.run_explorer.courses import OSCILLATING_ABOVE, WHOLE, course_of, sources
+from aoqlab.lab.explorers.run_explorer.courses import OSCILLATING_ABOVE, WHOLE, course_of
 from aoqlab.lab.explorers.run_explorer.explorer import NONE, runs
+from aoqlab.lab.explorers.run_explorer.sources import brief_titles, sources
 from aoqlab.lab.plots import use_style
 from aoqlab.lab.training import TrainConfig, train
 from aoqlab.lab.training import stored as stored
@@ -219,8 +220,8 @@ def test_a_sample_draws_what_its_run_does(project):
             np.testing.assert_array_equal(getattr(course.transitions, name), getattr(own.transitions, name))
         explorer = runs("done")
         assert "done" in explorer.offered and "recorded/done" in explorer.offered
-        assert explorer.title("done") == "done: AOQ, 2 bits, digits, seed 0"
-        assert explorer.title("recorded/done") == "AOQ, 2 bits, digits, seed 0"
+        assert explorer.title("done") == "done: AOQ, 2 bits, digits_cnn on digits, seed 0"
+        assert explorer.title("recorded/done") == "AOQ, 2 bits, digits_cnn on digits, seed 0"
     finally:
         shutil.rmtree(folder.parent)
 
@@ -246,7 +247,7 @@ def test_by_default_lsq_and_aoq_of_the_same_seed_are_side_by_side(recording):
 
 def test_one_run_alone_is_shown_and_of_many_all_are_embedded(recording):
     alone = runs(LSQ)
-    assert alone.state["second"] == NONE and list(alone.shown()) == ["LSQ, 2 bits, digits, seed 0"]
+    assert alone.state["second"] == NONE and list(alone.shown()) == ["LSQ, 2 bits, resnet20 on digits, seed 0"]
     third = "resnet20-digits-n2uq-2bit-seed0"
     many = runs([LSQ, AOQ, third])
     assert list(many.data["runs"]) == [LSQ, AOQ, third] and many.state["second"] == AOQ
@@ -255,7 +256,7 @@ def test_one_run_alone_is_shown_and_of_many_all_are_embedded(recording):
 
 def test_full_precision_is_not_offered_and_said_to_have_no_codes(recording):
     offered, without = sources()
-    assert len(offered) == 12 and len(without) == 1
+    assert len(offered) == 14 and len(without) == 1
     with pytest.raises(ValueError, match=r"full precision, so there are no codes to follow"):
         runs(without[0])
 
@@ -309,7 +310,7 @@ def test_the_table_has_every_layer_of_both_runs_at_the_epoch(recording):
     explorer.set(epoch=12)
     table = explorer.table()
     assert len(table) == 42 and set(table["epoch"]) == {12} and set(table["step"]) == {252}
-    row = table.query("run == 'AOQ, 2 bits, digits, seed 0' and layer == 'layer3.1.conv2'").iloc[0]
+    row = table.query("run == 'AOQ, 2 bits, resnet20 on digits, seed 0' and layer == 'layer3.1.conv2'").iloc[0]
     history = recording["history"].query("run == @AOQ and layer == 'layer3.1.conv2'").set_index("step")
     assert row["oscillating_share"] == pytest.approx(history.loc[252, "oscillating_share"])
     crossed = history.loc[252, "crossings"] - history.loc[228, "crossings"]
@@ -329,9 +330,10 @@ def test_the_picture_has_every_run_and_the_epoch(recording, names, layer):
     box = figure.subfigs[0]
     bars = [patch for patch in box.axes[0].patches if patch.get_width() > 0]
     assert len(bars) == 4 * len(names) and len({bar.get_facecolor() for bar in bars}) == len(names)
-    for ax in box.axes[2:4]:
-        assert {line.get_gid() for line in ax.lines} >= {f"mean-{explorer.title(name)}" for name in names} | {"epoch"}
-    meshes = [ax.collections[0] for ax in figure.subfigs[1].axes if ax.get_ylabel() == "from code"]
+    titles = brief_titles([explorer.offered[name] for name in names])
+    for ax in (*box.axes[2:4], *figure.subfigs[1].axes):
+        assert {line.get_gid() for line in ax.lines} >= {f"mean-{title}" for title in titles} | {"epoch"}
+    meshes = [ax.collections[0] for ax in figure.subfigs[2].axes if ax.get_ylabel() == "from code"]
     assert len(meshes) == len(names) and len({(mesh.norm.vmin, mesh.norm.vmax) for mesh in meshes}) == 1
 
 
@@ -339,7 +341,7 @@ def test_an_own_run_is_drawn_with_its_transitions(project):
     explorer = runs("done", samples=False)
     with use_style():
         figure = explorer.figure(explorer.state)
-    assert len(figure.subfigs) == 2 and "epoch 2" in figure.subfigs[1].axes[0].get_title()
+    assert len(figure.subfigs) == 3 and "epoch 2" in figure.subfigs[2].axes[0].get_title()
 
 
 def test_export_records_what_is_seen(recording):
@@ -349,6 +351,20 @@ def test_export_records_what_is_seen(recording):
     assert record["parameters"]["runs"] == [LSQ, AOQ] and record["parameters"]["epoch"] == 30
     assert record["seeds"] == [0, 0] and len(record["data"]) == 2 * 5
     assert [row["layer"] for row in record["parameters"]["table"]] == [explorer.state["layer"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([LSQ, AOQ], ["LSQ", "AOQ"]),
+        ([LSQ], ["LSQ"]),
+        ([AOQ, "resnet20-cifar-small-aoq-2bit-seed0"], ["resnet20 on digits", "resnet20 on cifar-small"]),
+        ([AOQ, AOQ], [f"{AOQ}: AOQ, 2 bits, resnet20 on digits, seed 0"] * 2),
+    ],
+)
+def test_runs_are_told_apart_in_few_words(recording, names, expected):
+    offered = sources()[0]
+    assert brief_titles([offered[name] for name in names]) == expected
 
 
 def test_a_weight_oscillates_from_where_the_tracker_says(recording):

@@ -2,5 +2,5 @@
 
 from .explorer import Runs as Runs
 from .explorer import runs as runs
-from .training import Training as Training
-from .training import training as training
+from .live_training import Training as Training
+from .live_training import training as training

@@ -158,7 +158,7 @@ class Runs(Explorer):
                 "interval": course.intervals[:, at],
             }
             frames.append(pd.DataFrame(columns))
-        return pd.concat(frames, ignore_index=True)
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
     def figure(self, state: Mapping[str, Any]) -> Figure:
         layer = state["layer"]
