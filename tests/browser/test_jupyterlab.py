@@ -129,7 +129,7 @@ def test_live_runs_join_the_stored_ones_at_once_or_after_every_move(hands):
 def test_a_run_that_the_page_has_not_comes_from_the_kernel(hands):
     hand = hands["runs"]
     hand("second").select_option("resnet20-digits-statsq-2bit-seed0")
-    hand.root.locator("thead").get_by_text("StatsQ, 2 bits, digits, seed 0").wait_for()
+    hand.root.locator("thead").get_by_text("StatsQ, 2 bits, resnet20 on digits, seed 0").wait_for()
     assert hand("second").input_value() == "resnet20-digits-statsq-2bit-seed0"
 
 

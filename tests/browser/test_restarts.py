@@ -43,7 +43,7 @@ def test_cells_run_again_and_restarts_and_reopening_are_survived(hands, lab, loo
     look(lab, "jupyterlab-restarted")
     other, choice = hands["runs"], hands["runs"]("second").input_value()
     other("second").select_option("resnet20-digits-statsq-2bit-seed0")
-    other.root.get_by_text("StatsQ, 2 bits, digits, seed 0: This needs a running kernel").wait_for()
+    other.root.get_by_text("StatsQ, 2 bits, resnet20 on digits, seed 0: This needs a running kernel").wait_for()
     assert other("second").input_value() == choice
 
     # Opened again after that: no kernel knows the widgets, so the pages that were saved with them take their places.

@@ -48,7 +48,7 @@ def test_keys_move_the_epoch_and_every_picture_of_it_without_a_kernel(exported, 
     root.get_by_text("Recorded at step 252").wait_for()
     after = root.locator("canvas").evaluate_all(PICTURES)
     moved = [old != new for old, new in zip(before, after, strict=True)]
-    assert moved == [True] * 6  # the maps of both runs among them
+    assert moved == [True] * 9  # the maps of both runs among them
 
     explorer.set(epoch=12)
     said = root.locator("canvas").evaluate_all("canvases => canvases.map(canvas => canvas.ariaLabel)")[-2:]
@@ -102,7 +102,7 @@ def test_a_run_that_is_not_in_the_page_is_refused_with_a_sentence_and_the_choice
     root, _ = exported()
     menu = root.locator("[data-name=second] select")
     menu.select_option("resnet20-digits-statsq-2bit-seed0")
-    root.get_by_text("StatsQ, 2 bits, digits, seed 0: This needs a running kernel").wait_for()
+    root.get_by_text("StatsQ, 2 bits, resnet20 on digits, seed 0: This needs a running kernel").wait_for()
     assert menu.input_value() == AOQ
     menu.select_option("nothing")
     root.get_by_text("StatsQ").first.wait_for(state="hidden")
