@@ -172,7 +172,7 @@ class Hand:
 
     def changed(self, before, what):
         """Waits until the pictures are others than ``before``; returns them."""
-        for _ in range(100):
+        for _ in range(PATIENCE // 100):
             now = self.pictures()
             if now != before:
                 return now

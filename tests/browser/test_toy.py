@@ -21,8 +21,7 @@ def opened(page, tmp_path, explorer):
     file = tmp_path / "toy.html"
     file.write_text(f"<!doctype html><meta charset='utf-8'>{explorer.static_html()}")
     page.goto(file.as_uri())
-    page.locator(".aoq canvas").first.wait_for()
-    page.wait_for_timeout(300)
+    page.locator(".aoq .readouts b").first.wait_for()  # written when all pictures are drawn
     return page
 
 

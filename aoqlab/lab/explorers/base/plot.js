@@ -43,7 +43,7 @@ export class Axes {
     this.c.font = `11px ${theme.font}`;
     // No tick's words reach into the label of the axis; in steps, so that the frame seldom moves with a slider.
     const wide = Math.max(0, ...yticks.map((y) => this.c.measureText(yformat(y)).width));
-    this.left = Math.max(50, 10 * Math.ceil((24 + wide) / 10));
+    this.left = Math.max(50, 10 * Math.ceil((22 + wide) / 10));
     if (square) {
       const side = Math.min(this.right - this.left, this.bottom - this.top);
       this.right = this.left + side;
