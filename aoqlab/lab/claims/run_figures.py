@@ -22,6 +22,7 @@ from ..toy.landscape import run_landscape, sweep
 from ..toy.regression import RegressionProblem, RunConfig, make_data, run_ensemble
 from ..toy.surface import PUBLISHED_LR, PUBLISHED_SHRINK
 from .results import FILES
+from .statistics import interval_of
 
 COLUMNS = {"error": "loss", "crossings": "crossings_rate", "oscillating": "oscillating_share_mean"}
 """What the columns of the claims' runs are called in figures."""
@@ -109,9 +110,8 @@ def draw_profile(runs: pd.DataFrame) -> Figure:
     for ax, lr in zip(axes[0], rates, strict=True):
         at = runs[runs["lr"] == lr]
         aoq, lsq = at[at["method"] == "aoq"], _with_rule(at[at["method"] == "lsq"])
-        plots.interval_profile(
-            aoq, x="shrink_min", y="loss", hue="method", reference=lsq, logx=True, logy=True, legend=False, ax=ax
-        )
+        lsq_best: dict[str, Any] = {"reference": lsq, "reference_settings": ["step_init"]}
+        plots.interval_profile(aoq, hue="method", logx=True, logy=True, legend=False, **lsq_best, ax=ax)
         ax.set_title(f"learning rate {lr:g}", loc="left")
         ax.set_xticks([0.05, 0.1, 0.2, 0.4, 0.7, 1.0], ["0.05", "0.1", "0.2", "0.4", "0.7", "1"])
         ax.label_outer()
@@ -204,7 +204,7 @@ def draw_digits(runs: pd.DataFrame, folder: Path) -> None:
     own = runs[runs["variant"].isin(["lsq", "aoq"])].rename(columns={"crossings": "crossings_rate"})
     fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.4))
     for ax, column in zip(axes, ("error", "crossings_rate", "explored_volume"), strict=True):
-        plots.method_comparison(own, value=column, ax=ax)
+        plots.method_comparison(own, value=column, errorbar=interval_of, ax=ax)
     rate, seeds = float(own["lr"].iloc[0]), sorted(own["seed"].unique())
     save_figure(fig, "digits", parameters={"lr": rate}, seeds=seeds, data=folder / FILES["runs"])
     plt.close(fig)

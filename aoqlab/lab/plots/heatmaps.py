@@ -153,6 +153,7 @@ def _cells(
     if low >= high:
         low, high = (low * 0.9, high * 1.1) if log else (low - 0.5, high + 0.5)
     width = 0.85 * 72 * ax.get_window_extent().width / ax.get_figure(root=True).dpi / values.shape[1]  # type: ignore[union-attr]
+    every = max(1, max(values.shape) // 8) if max(values.shape) > 16 else 1
     with undrawn(ax):
         sns.heatmap(
             values,
@@ -165,6 +166,8 @@ def _cells(
             fmt="",
             annot_kws={"fontsize": min(7.5, max(3.0, 1.65 * width / characters))},
             linewidths=0.8 if max(values.shape) <= 32 else 0.0,
+            xticklabels=every,
+            yticklabels=every,
             cbar=label is not None,
             cbar_kws={"label": label, "pad": 0.02},
             ax=ax,

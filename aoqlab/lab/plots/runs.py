@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -15,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from .labels import column_label, format_number, label_axis
+from .labels import format_number, label_axis
 from .marks import NOTE, draw_legend, log_ticks
 from .palette import hue_colors, hued
 from .tables import best_row, count_range, require_columns, require_finite, setting_means, spread
@@ -23,7 +22,6 @@ from .tables import best_row, count_range, require_columns, require_finite, sett
 Interval = Callable[[NDArray[np.float64]], tuple[float, float]]
 _LABEL = 0.33
 """Inches that the label of a tick takes."""
-_SETTINGS = ("lr", "shrink_min", "initial_step", "step_init", "bits")
 
 
 def method_comparison(
@@ -85,7 +83,7 @@ def interval_profile(
     hue: str = "lr",
     lower_is_better: bool = True,
     reference: pd.DataFrame | None = None,
-    reference_settings: Sequence[str] | None = None,
+    reference_settings: Sequence[str] = (),
     logx: bool = False,
     logy: bool = False,
     best: bool = True,
@@ -97,10 +95,10 @@ def interval_profile(
 
     `runs`: one row per run, columns `x`, `y`, `hue` (numbers, or methods). Runs that are not finite are
     left out as points, and their setting's mean breaks the line. `reference`: the runs of another method,
-    columns `y` and its settings (`reference_settings`; default: "lr", "shrink_min", "initial_step",
-    "step_init" and "bits" where they vary); the setting with the best mean is drawn as a horizontal line,
-    with a band from its least to its greatest run, in the colour of its column "method" where that names
-    one. `best=False` rings no mean, for measures of which neither more nor less is better.
+    column `y` and the columns `reference_settings` that tell its settings apart; the setting with the best
+    mean is drawn as a horizontal line, with a band from its least to its greatest run, in the colour of its
+    column "method" where that names one. `best=False` rings no mean, for measures of which neither more nor
+    less is better.
 
     Missing columns, and no setting with only finite runs, raise `ValueError`.
     """
@@ -171,31 +169,18 @@ def _wrapped(name: str) -> str:
     return "\n".join(textwrap.fill(line, 13, break_long_words=False) for line in lines)
 
 
-def _draw_reference(
-    ax: Axes, reference: pd.DataFrame, y: str, settings: Sequence[str] | None, lower_is_better: bool
-) -> None:
-    if settings is None:
-        settings = [key for key in _SETTINGS if key in reference and reference[key].nunique(dropna=False) > 1]
+def _draw_reference(ax: Axes, reference: pd.DataFrame, y: str, settings: Sequence[str], lower_is_better: bool) -> None:
     require_columns(reference, [y, *settings], "interval_profile (reference)")
-    chosen, where = reference, ""
     if settings:
         best = best_row(setting_means(reference, settings, y)["mean"], lower_is_better=lower_is_better)
-        best = best if isinstance(best, tuple) else (best,)
-        chosen = reference.groupby([*settings], dropna=False).get_group(best)
-        numbers = {key: at for key, at in zip(settings, best, strict=True) if isinstance(at, Real) and not pd.isna(at)}
-        where = ", ".join(f"{_symbol(key)} = {format_number(at)}" for key, at in numbers.items())
-    names = chosen["method"].unique() if "method" in chosen else []
+        groups = reference.groupby([*settings], dropna=False)
+        reference = groups.get_group(best if isinstance(best, tuple) else (best,))
+    names = reference["method"].unique() if "method" in reference else []
     color, name = next(iter(hue_colors(names).values())) if len(names) == 1 else ("#6B6B6B", "reference")
-    values = chosen[y].astype(float)
-    label = f"{name} at its best (n = {len(values)})\n{where}".strip()
+    values = reference[y].astype(float)
+    label = f"{name} at its best (n = {len(values)})"
     ax.axhspan(values.min(), values.max(), color=color, alpha=0.15, linewidth=0, gid="reference-band", zorder=1)
     ax.axhline(values.mean(), color=color, linestyle=(0, (5, 2)), linewidth=1.2, label=label, gid="reference")
-
-
-def _symbol(column: str) -> str:
-    """Return the symbol in a column's label, or its name where the label has none."""
-    label = column_label(column)
-    return f"${label.split('$')[1]}$" if label.count("$") >= 2 else column
 
 
 def _setting_ticks(ax: Axes, settings: list[float]) -> None:
