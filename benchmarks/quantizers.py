@@ -1,4 +1,4 @@
-"""Forward plus backward of the quantizers, against a copy of the tensor and against ReLU.
+"""Forward plus backward of the quantizers, against a copy of the tensor, ReLU, and their eager path compiled by Torch.
 
 ``bash run.sh bench quantizers``
 """
@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 
 from aoqlab import AOQ, LSQ, LTQ, Quantizer
+from aoqlab.kernels import native
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _timing import alternate, show
@@ -28,6 +31,16 @@ def per_level(x: torch.Tensor, quantizer: AOQ) -> torch.Tensor:
     return out + x - x.detach()
 
 
+def without_kernels(run: Callable[[], object]) -> Callable[[], object]:
+    """Return ``run`` on the eager path, compiled or not: Torch cannot trace the kernels."""
+
+    def eager() -> object:
+        with patch.object(native, "available", lambda *_: False):
+            return run()
+
+    return eager
+
+
 def main() -> None:
     torch.manual_seed(0)
     rows = []
@@ -41,6 +54,18 @@ def main() -> None:
         quantizer.init_from(x)
         timing = alternate(lambda q=quantizer: gradients(q, x, gradient), lambda: x.detach().clone())
         rows.append((f"{name} forward + backward, 10 M weights", "clone()", *timing, goal))
+    for name, quantizer in (("AOQ(2)", AOQ(2)), ("LSQ(2)", LSQ(2))):
+        quantizer.init_from(x)
+        compiled = torch.compile(quantizer)
+        for rival, module in (("torch.compile of the eager path", compiled), ("the eager path", quantizer)):
+            timing = alternate(
+                lambda q=quantizer: gradients(q, x, gradient),
+                without_kernels(
+                    lambda q=quantizer, m=module: torch.autograd.grad(m(x), [x, *q.parameters()], gradient)
+                ),
+                repeats=9,
+            )
+            rows.append((f"{name} forward + backward, 10 M weights", rival, *timing, "< 1"))
     quantizer = AOQ(2)
     quantizer.init_from(x)
     timing = alternate(

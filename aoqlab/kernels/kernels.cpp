@@ -1,5 +1,5 @@
 // Compiled CPU kernels of aoqlab. Plain C++17 with an extern "C" interface, no Torch headers: it compiles in about two
-// seconds and is loaded with ctypes (see aoqlab/_native.py). Every kernel has an eager twin in Torch that the tests hold it
+// seconds and is loaded with ctypes (see kernels/native.py). Every kernel has an eager twin in Torch that the tests hold it
 // against. No value that is compared with a threshold has the form a * b + c, so contraction into fused multiply-adds
 // leaves codes and fake-quantized values bit for bit equal to Torch's.
 
@@ -70,12 +70,12 @@ extern "C" void tracker_update(const uint8_t* codes, const int64_t* offsets, int
   extern "C" void toy_steps_##S(                                                                                       \
       const T* inputs, const T* targets, const int64_t* batches, int64_t n, int64_t batch, int64_t runs, T* weights,   \
       T* first, T* second, double* step, double* step_first, double* step_second, double* step_count,                  \
-      const double* interval, const uint8_t* coupled, const double* lr, const double* shrink, const double* dampening, \
+      const double* interval, const uint8_t* lsq, const double* lr, const double* shrink, const double* dampening,     \
       const uint8_t* learns, int64_t* hashes, int64_t* hamming_max, int64_t first_step, double beta1,  \
       double beta2, double eps, int64_t steps, AOQLAB_TRACKER_PARAMS, int64_t threads) {                               \
     const Toy<T> toy{inputs, targets,     batches,     n,          batch,    runs,    weights,                         \
                      first,  second,      step,        step_first, step_second, step_count, interval,                  \
-                     coupled, lr,         shrink,      dampening,  learns,   hashes,                          \
+                     lsq, lr,         shrink,      dampening,  learns,   hashes,                                       \
                      hamming_max, first_step, beta1,   beta2,      eps};                                               \
     const Tracker tracker = AOQLAB_TRACKER;                                                                            \
     const int64_t workers = std::max<int64_t>(1, std::min(threads, runs));                                             \

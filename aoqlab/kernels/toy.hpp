@@ -16,7 +16,7 @@ struct Toy {
   // (runs): the learned step (LSQ) or level interval (AOQ), Adam's moments and step count for it
   double *step, *step_first, *step_second, *step_count;
   const double* interval;                   // (runs): AOQ's threshold interval
-  const uint8_t* coupled;                   // (runs): 1 for LSQ, 0 for AOQ
+  const uint8_t* lsq;                       // (runs): 1 for LSQ, 0 for AOQ, coupled or not
   // (steps + 1, runs): what the schedules say at every step; the last row only serves the final encoding
   const double *lr, *shrink, *dampening;
   const uint8_t* learns;
@@ -111,8 +111,8 @@ struct Steps {  // of one run at one step
 // distance to the middle of the bins, which the norm in its dampening needs.
 template <class T>
 double encode_chunk(const T* __restrict w, int64_t n, T step, T low, T high, T* __restrict level, T* __restrict slope,
-                    uint8_t* __restrict codes, bool coupled, bool measure) {
-  if (coupled) {
+                    uint8_t* __restrict codes, bool lsq, bool measure) {
+  if (lsq) {
     for (int64_t j = 0; j < n; ++j) {
       const T v = w[j] / step, k = position(w[j], step, T(-0.5), low, high);
       level[j] = k;
@@ -132,8 +132,8 @@ double encode_chunk(const T* __restrict w, int64_t n, T step, T low, T high, T* 
 
 // Straight-through mask of LSQ, or pull of AOQ's dampening, on the gradient of one chunk.
 template <class T>
-void shape_gradient(const T* __restrict w, T* __restrict g, int64_t n, T step, T low, T high, bool coupled, T pull) {
-  if (coupled) {
+void shape_gradient(const T* __restrict w, T* __restrict g, int64_t n, T step, T low, T high, bool lsq, T pull) {
+  if (lsq) {
     for (int64_t j = 0; j < n; ++j) {
       const T v = w[j] / step;
       g[j] = (v > low && v < high) ? g[j] : T(0);
@@ -170,7 +170,7 @@ void toy_runs(const Toy<T>& p, const Tracker& tracker, int64_t steps, int64_t fi
 
   auto steps_at = [&](int64_t r, int64_t t) {
     const double shrink = p.shrink[t * R + r], s = std::max(p.step[r], MIN_STEP);
-    if (p.coupled[r]) return Steps{s, s};
+    if (p.lsq[r]) return Steps{s, s};
     return Steps{std::max(shrink * p.interval[r], MIN_STEP), std::max(shrink * p.step[r], MIN_STEP)};
   };
   auto rows_at = [&](int64_t t, int64_t column, std::vector<const T*>& rows) {
@@ -178,10 +178,10 @@ void toy_runs(const Toy<T>& p, const Tracker& tracker, int64_t steps, int64_t fi
   };
   auto encode_and_project = [&](int64_t r, int64_t column, int64_t size, int64_t t, bool predict) {
     distance[size_t(r)] += encode_chunk(p.weights + r * n + column, size, T(fresh[size_t(r)].threshold), low, high,
-                                        level, slope, codes, p.coupled[r], p.dampening[t * R + r] != 0);
+                                        level, slope, codes, p.lsq[r], p.dampening[t * R + r] != 0);
     if (!predict) return;
     project(next.data(), level, B, &level_sums[size_t(r * B)], size);
-    if (p.coupled[r]) project(next.data(), slope, B, &slope_sums[size_t(r * B)], size);
+    if (p.lsq[r]) project(next.data(), slope, B, &slope_sums[size_t(r * B)], size);
   };
 
   for (int64_t r = first_run; r < R; r += stride) fresh[size_t(r)] = steps_at(r, 0);
@@ -201,7 +201,7 @@ void toy_runs(const Toy<T>& p, const Tracker& tracker, int64_t steps, int64_t fi
         const double level_sum = add_lanes<T>(level_sums[i]);
         const double error = fresh[at].level * level_sum - double(p.targets[p.batches[t * B + b]]);
         residual[i] = T(scale * error);
-        step_gradient += scale * error * (p.coupled[r] ? add_lanes<T>(slope_sums[i]) : shrink * level_sum);
+        step_gradient += scale * error * (p.lsq[r] ? add_lanes<T>(slope_sums[i]) : shrink * level_sum);
         level_sums[i] = slope_sums[i] = vec{};
       }
       pull[at] = distance[at] > 0 ? T(p.dampening[t * R + r] / std::sqrt(distance[at])) : T(0);
@@ -226,7 +226,7 @@ void toy_runs(const Toy<T>& p, const Tracker& tracker, int64_t steps, int64_t fi
       for (int64_t r = first_run; r < R; r += stride) {
         const int64_t at = r * n + column;
         combine(now.data(), &residual[size_t(r * B)], B, g, size);
-        shape_gradient(p.weights + at, g, size, T(old[size_t(r)].threshold), low, high, p.coupled[r], pull[size_t(r)]);
+        shape_gradient(p.weights + at, g, size, T(old[size_t(r)].threshold), low, high, p.lsq[r], pull[size_t(r)]);
         adam_chunk(p.weights + at, p.first + at, p.second + at, g, size, T(p.beta1), T(p.beta2),
                    T(p.lr[t * R + r] / correct), T(root), T(p.eps));
         encode_and_project(r, column, size, t + 1, t + 1 < steps);

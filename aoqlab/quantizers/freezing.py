@@ -70,10 +70,6 @@ class Freezing(Quantizer):
         self.frozen_codes.copy_(torch.where(chosen, self.mean_code.round().to(torch.uint8), self.frozen_codes))
         self.frozen.logical_or_(chosen)
 
-    def frozen_share(self) -> float:
-        """Share of the weights that are frozen, in [0, 1]."""
-        return float(self.frozen.double().mean()) if self.frozen.numel() else 0.0
-
     def _fits(self, x: Tensor, what: str) -> Tensor:
         if x.shape != self.frozen.shape:
             raise ValueError(

@@ -32,14 +32,6 @@ def quantization_error(x: Tensor, codes: Tensor, levels: Tensor) -> dict[str, fl
     }
 
 
-def share_near(x: Tensor, thresholds: Tensor, distance: float) -> float:
-    """Share of values at most ``distance`` from the nearest of the ``thresholds``, which are (n,) and ascending."""
-    cuts, values = thresholds.detach().double(), x.detach().double().flatten()
-    above = torch.bucketize(values, cuts).clamp_max(len(cuts) - 1)
-    nearest = torch.minimum((values - cuts[above]).abs(), (values - cuts[(above - 1).clamp_min(0)]).abs())
-    return float((nearest <= distance).double().mean())
-
-
 def gradient_table(quantizer: nn.Module, x: Tensor) -> pd.DataFrame:
     """Value and gradients of a quantizer at single points, as autograd gives them: a row per point.
 

@@ -1,10 +1,10 @@
 """Model surgery: quantizers on the weights and inputs of every layer of any network, and off again."""
 
-from .audit import quantized_layers as quantized_layers
+from .attached import WeightSite as WeightSite
+from .attached import activation_quantizers as activation_quantizers
+from .attached import quantizers_disabled as quantizers_disabled
+from .attached import set_enabled as set_enabled
+from .attached import weight_sites as weight_sites
 from .folding import fold as fold
-from .operate import quantize as quantize
-from .sites import WeightSite as WeightSite
-from .sites import activation_quantizers as activation_quantizers
-from .sites import quantizers_disabled as quantizers_disabled
-from .sites import set_enabled as set_enabled
-from .sites import weight_sites as weight_sites
+from .layer_table import quantized_layers as quantized_layers
+from .quantizing import quantize as quantize

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from .audit import NOTE, Note, method_of, note_of
-from .sites import weight_sites, weight_switch
+from .attached import weight_sites, weight_switch
+from .layer_table import NOTE, Note, method_of, note_of
 
 Model = TypeVar("Model", bound=nn.Module)
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import disable_saved_tensors_hooks, saved_tensors_hooks
 
 from ..quantizers import Quantizer
+from .attached import INPUT, Switch, input_switch
 from .rules import layer_input
-from .sites import INPUT, Switch, input_switch
 
 HOOKS = "_aoqlab_hooks"
 """Attribute of a quantized input: the context that holds while its layer runs."""

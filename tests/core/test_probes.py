@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from aoqlab import AOQ, LSQ, LTQ
-from aoqlab.quantizers.probes import gradient_table, quantization_error, share_near
+from aoqlab.quantizers.probes import gradient_table, quantization_error
 
 
 def test_error_and_entropy_of_four_values():
@@ -37,13 +37,6 @@ def test_levels_map_to_themselves_without_error():
 def test_error_needs_a_code_for_every_value():
     with pytest.raises(ValueError, match="their codes"):
         quantization_error(torch.zeros(3), torch.zeros(2, dtype=torch.uint8), torch.zeros(4))
-
-
-def test_share_near_a_threshold_counts_both_sides_and_both_ends():
-    cuts = torch.tensor([-1.0, 0.0, 1.0])
-    x = torch.tensor([-5.0, -1.5, -1.25, -0.75, -0.5, 0.25, 0.5, 1.0, 1.25, 9.0])
-    brute = ((x[:, None] - cuts).abs().min(1).values <= 0.25).double().mean()
-    assert share_near(x, cuts, 0.25) == pytest.approx(float(brute)) == pytest.approx(0.5)
 
 
 def test_gradients_on_three_numbers():

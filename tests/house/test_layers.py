@@ -160,7 +160,7 @@ def test_a_module_imports_only_from_its_own_row_and_above(module):
         ("quantizers.aoq", "from ..lab.toy.regression import run", "is outside aoqlab.lab"),
         ("tracker", "from aoqlab import lab", "is outside aoqlab.lab"),
         ("tracker", "import aoqlab.lab.shared.files", "is outside aoqlab.lab"),
-        ("surgery.audit", "import timm", "needs jaxtyping, numpy, pandas, torch only"),
+        ("surgery.layer_table", "import timm", "needs jaxtyping, numpy, pandas, torch only"),
         ("grids", "from aoqlab import AOQ", "take it from the module that defines it"),
         ("grids", "import aoqlab", "take it from the module that defines it"),
         ("lab.toy", "import ipywidgets", "home is elsewhere"),

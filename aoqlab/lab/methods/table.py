@@ -12,7 +12,7 @@ def methods_table() -> str:
     """Return a Markdown table with a row per method: its quantizers of weights and inputs, and what it is."""
     import pandas as pd
 
-    from ...surgery.audit import method_of
+    from ...surgery.layer_table import method_of
     from ..shared.tables import as_markdown
 
     rows = []

@@ -39,7 +39,7 @@ def test_the_running_mean_by_hand():
     assert quantizer.mean_code.tolist() == pytest.approx(means)
     quantizer.freeze(torch.tensor([0.2, 0.1]), 0.1)
     assert quantizer.frozen.tolist() == [True, False] and quantizer.frozen_codes.tolist() == [round(means[0]), 0]
-    assert quantizer.frozen_share() == 0.5
+    assert quantizer.frozen.double().mean() == 0.5
 
 
 def test_once_frozen_always_frozen():
@@ -62,7 +62,7 @@ def test_frozen_weights_have_their_level_and_the_others_their_own(inner, path):
     assert torch.equal(out[quantizer.frozen], pinned[quantizer.frozen])
     assert torch.equal(out[~quantizer.frozen], expected[~quantizer.frozen])
     assert torch.equal(quantizer.decode(codes), out) and codes.dtype == torch.uint8
-    assert not torch.equal(out, expected) and 0.2 < quantizer.frozen_share() < 0.8
+    assert not torch.equal(out, expected) and 0.2 < quantizer.frozen.double().mean() < 0.8
 
 
 @every_inner
@@ -115,7 +115,7 @@ def test_checkpoints_and_copies_keep_what_is_frozen(inner):
     for other in (loaded, copy.deepcopy(quantizer), pickle.loads(pickle.dumps(quantizer))):
         assert torch.equal(other(x), quantizer(x)) and torch.equal(other.mean_code, quantizer.mean_code)
         other.freeze(torch.ones(SHAPE), 0.5)
-    assert quantizer.frozen_share() < 1
+    assert not quantizer.frozen.all()
 
 
 def test_a_checkpoint_of_another_shape_is_refused():
@@ -129,7 +129,7 @@ def test_a_checkpoint_of_another_shape_is_refused():
 def test_a_new_start_forgets_what_was_frozen():
     quantizer, x = frozen(LSQ)
     quantizer.init_from(x)
-    assert quantizer.frozen_share() == 0 and torch.equal(quantizer(x), quantizer.inner(x))
+    assert not quantizer.frozen.numel() and torch.equal(quantizer(x), quantizer.inner(x))
     quantizer.track(torch.zeros(2, dtype=torch.uint8))  # of any shape
 
 

@@ -12,7 +12,7 @@ from aoqlab import AOQ, LSQ
 from aoqlab.lab.explorers import intervals
 from aoqlab.lab.explorers.interval_explorer import weight_summary
 from aoqlab.lab.explorers.interval_explorer.weight_summary import NoWeights, summarise
-from aoqlab.quantizers.probes import quantization_error, share_near
+from aoqlab.quantizers.probes import quantization_error
 
 READ = """
 const summary = await unpacked(given.message);
@@ -29,6 +29,12 @@ SHAPES = {
     "clipped": lambda n, g: torch.randn(n, generator=g).clamp(-1, 1),
     "already quantized": lambda n, g: torch.round(torch.randn(n, generator=g) * 2) / 2,
 }
+
+
+def share_near(x, thresholds, distance):
+    """Share of values at most ``distance`` from the nearest threshold: every distance computed."""
+    away = (x.detach().double().flatten()[:, None] - thresholds.detach().double()).abs()
+    return float((away.min(1).values <= distance).double().mean())
 
 
 def weights_of(shape, n, seed=0):

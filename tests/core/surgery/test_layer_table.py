@@ -1,6 +1,6 @@
 from aoqlab.quantizers import AOQ, LSQ, LTQ, Freezing
 from aoqlab.surgery import activation_quantizers, quantize, quantized_layers, weight_sites
-from aoqlab.surgery.audit import COLUMNS
+from aoqlab.surgery.layer_table import COLUMNS
 
 
 def test_the_table_says_what_was_done_to_each_layer(mixed, images):

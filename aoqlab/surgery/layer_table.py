@@ -10,8 +10,8 @@ from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
 
 from ..quantizers import Quantizer
+from .attached import Switch, input_switch, latent_weight, weight_switch
 from .layers import find_layers
-from .sites import Switch, input_switch, latent_weight, weight_switch
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,11 +11,11 @@ from torch.nn.utils import parametrize
 
 from ..quantizers import Quantizer
 from ..quantizers.base import InputRule
-from .audit import NOTE, Note
+from .attached import Switch
 from .inputs import attach
+from .layer_table import NOTE, Note
 from .layers import find_layers, reasons_to_skip
 from .rules import check_prototype, fitted, observe, rebuild
-from .sites import Switch
 
 Model = TypeVar("Model", bound=nn.Module)
 
