@@ -191,7 +191,7 @@ def _named(root: Path, name: str) -> StoredRun:
 
 
 def _json(file: Path) -> dict[str, Any]:
-    """Its content; nothing where there is no such file or none that holds a JSON object."""
+    """Return its content; nothing where there is no such file or none that holds a JSON object."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -204,7 +204,7 @@ def _json_bytes(content: Mapping[str, Any]) -> bytes:
 
 
 def _at_epoch_ends(frame: pd.DataFrame, ends: pd.Series, track_every: int) -> pd.DataFrame:
-    """Rows of the last record up to the end of each epoch, and of the start."""
+    """Select the rows of the last record up to the end of each epoch, and of the start."""
     steps = np.unique(frame["step"])
     when = np.minimum(steps * track_every, ends.iloc[-1])
     return frame[frame["step"].isin(steps[epoch_records(when, [0, *ends])])]
@@ -215,7 +215,7 @@ def _seven_digits(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _small(frame: pd.DataFrame) -> Callable[[Path], None]:
-    """A writer of the table in as few bytes as parquet takes; statistics only help to skip parts of large files."""
+    """Return a writer of the table in few bytes; statistics only help to skip parts of large files."""
     options: dict[str, Any] = {
         "use_byte_stream_split": [column for column in frame if frame[column].dtype.kind == "f"],
         "use_dictionary": [column for column in frame if frame[column].dtype.kind not in "fi"],

@@ -51,7 +51,7 @@ def test_without_samples_of_the_network_nothing_is_shown_yet():
     assert "aoq-page" in watched.static_html()
 
 
-def test_every_epoch_is_drawn_as_soon_as_it_is_over(trained):
+def test_every_epoch_is_drawn_at_its_end(trained):
     states, courses, progress = zip(*trained[1], strict=True)
     assert [course.epochs for course in courses] == [1, 2, 1, 2]
     assert [state["first"] for state in states] == ["training 1", "training 1", "training 2", "training 2"]

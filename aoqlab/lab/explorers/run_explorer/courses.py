@@ -24,8 +24,8 @@ class Transitions:
     """How often weights went from a code to another, in every epoch of every layer (``WHOLE`` first).
 
     A move counts in the epoch in which it was seen, its last step included; in epoch 0, the start, there are none.
-    Sparse, for at 8 bits hardly any of 65,536 pairs occurs: those of layer l and epoch e are ``bounds[l (E + 1) + e]``
-    to the next bound of ``places`` (``from n + to``) and ``counts``.
+    Sparse, for at 8 bits hardly any of 65,536 pairs occurs. The pairs of layer l and epoch e are in ``places``
+    (``from n + to``) and ``counts`` from ``bounds[l (E + 1) + e]`` to the next bound.
     """
 
     codes: int
@@ -56,11 +56,11 @@ class Transitions:
 class Course:
     """A run at the end of epochs 0 (the start) to E; L layers, ``WHOLE`` first, and n levels.
 
-    What the tracker records lies at its last record of an epoch (``steps``, in optimizer steps): ``shares`` of weights
-    per level; ``oscillating``, the share with a frequency above the tracker's limit; ``rate``, crossings per weight and
-    optimizer step since the record of the epoch before; ``crossed``, crossings per weight so far. Codes were looked at
-    every ``every`` optimizer steps, and no crossing in between was seen. ``intervals``: step sizes. Unknown numbers are
-    NaN. ``transitions``: codes left and reached in every epoch, where a table keeps them.
+    Of the tracker, the last record up to the end of an epoch counts (``steps``, in optimizer steps): ``shares`` of
+    weights per level; ``oscillating``, the share with a frequency above the tracker's limit; ``rate``, crossings per
+    weight and optimizer step since the record of the epoch before; ``crossed``, crossings per weight so far. Codes were
+    looked at every ``every`` optimizer steps, and no crossing in between was seen. ``intervals``: step sizes. Unknown
+    numbers are NaN. ``transitions``: codes left and reached in every epoch, where a table keeps them.
     """
 
     layers: list[str]
@@ -190,7 +190,7 @@ def _stages(metrics: pd.DataFrame) -> list[tuple[int, int, str]]:
 
 
 def _transitions(source: Source, layers: list[str], epochs: int, *, moved: bool) -> Transitions | None:
-    """Those of complete epochs; ``None`` where none are kept, as rows would be missing although codes ``moved``."""
+    """Count in complete epochs; ``None`` where none are kept: rows would be missing although codes ``moved``."""
     table, codes = source.table("transitions"), 2**source.bits
     if "epoch" not in table or (table.empty and moved):
         return None

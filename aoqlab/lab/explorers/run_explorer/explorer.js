@@ -1,5 +1,5 @@
 // The run explorer: two trainings at one epoch and over all of them; level shares, step sizes, crossings, oscillating
-// share, transitions, and a table of all layers. All numbers of a run are here, so sliding asks nobody.
+// share, transitions, and a table of all layers. All numbers of a run are here, so sliding needs no kernel.
 
 import { chosenRuns } from "./chosen.js";
 import { layerTable } from "./layer_table.js";

@@ -184,7 +184,7 @@ class Runs(Explorer):
         }
 
     def _described(self) -> dict[str, dict[str, Any]]:
-        """Name, method and colour of every run: samples by what they are, with their name where that is not enough."""
+        """Return name, method and colour of every run: samples by what they are, if that is unique."""
         titles = [run.title for run in self.offered.values() if run.sample]
         return {
             key: {
@@ -197,7 +197,7 @@ class Runs(Explorer):
         }
 
     def _menus(self, first: str, second: str, layer: str) -> list[Menu]:
-        """The menus of runs, and of the layers of those that were read."""
+        """Return the menus of runs, and of layers of all runs that were read."""
         texts = {key: run["title"] for key, run in self._described().items()}
         layers = dict.fromkeys([WHOLE, *(layer for course in self._courses.values() for layer in course.layers)])
         return [
@@ -213,5 +213,5 @@ class Runs(Explorer):
 
 
 def _keys(state: Mapping[str, Any]) -> list[str]:
-    """The runs of a state, once each."""
+    """Return the runs of a state, once each."""
     return [key for key in dict.fromkeys((state["first"], state["second"])) if key != NONE]

@@ -137,14 +137,14 @@ class Training(Runs):
         return pd.DataFrame(rows, columns=[*_SUMMARY, "oscillating_share_mean"])
 
     def _next_to(self, key: str, source: Source) -> str:
-        """The newest run of the same network that is not of the same settings, samples last."""
+        """Choose the newest run of the same network that has other settings, samples last."""
         order = sorted(self.offered.items(), key=lambda item: not item[1].sample)
         alike = [name for name, run in order if (run.arch, run.data) == (source.arch, source.data)]
         others = [name for name in alike if name != key and self.offered[name].title != source.title]
         return others[-1] if others else NONE
 
     def _start(self, config: TrainConfig) -> Result:
-        """The full-precision network to begin with, trained once for each network and seed."""
+        """Train the full-precision network to begin with, once for each network and seed."""
         start = config.start()
         key = start.digest()
         if key not in self._starts:

@@ -13,7 +13,7 @@ const COURSES = {
   volume: { title: "explored share of the log-volume", yformat: percentTick, from0: true, small: true },
 };
 
-// Step sizes belong to layers: those of all layers are drawn for the whole network.
+// Step sizes belong to layers: for the whole network the step size of every layer is drawn.
 const linesOf = (run, name, layer, whole) =>
   name === "intervals" && layer === whole
     ? run.layers.filter((l) => l !== whole).map((l) => run.over(name, l))
