@@ -1,4 +1,4 @@
-"""Axes-level figures, drawn from tables and arrays alone."""
+"""Axes-level figures, drawn from tables and arrays alone, and their files on disk."""
 
 from .differences import claim_evidence as claim_evidence
 from .differences import seed_differences as seed_differences
@@ -8,7 +8,6 @@ from .histories import crossings_over_time as crossings_over_time
 from .histories import level_histogram_over_time as level_histogram_over_time
 from .labels import column_label as column_label
 from .landscapes import landscape as landscape
-from .marks import draw_stages as draw_stages
 from .marks import shared_legend as shared_legend
 from .palette import LEVEL_CMAP as LEVEL_CMAP
 from .palette import METHOD_COLORS as METHOD_COLORS
@@ -24,6 +23,8 @@ from .quantizers import weight_histogram as weight_histogram
 from .runs import interval_profile as interval_profile
 from .runs import method_comparison as method_comparison
 from .runs import run_scatter as run_scatter
+from .saving import load_figure_info as load_figure_info
+from .saving import save_figure as save_figure
 from .style import use_style as use_style
 from .verdicts import VERDICTS as VERDICTS
 from .verdicts import verdict_grid as verdict_grid
