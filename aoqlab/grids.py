@@ -99,7 +99,7 @@ class UniformGrid:
         return 0.5 if self.kind == "mid-rise" else 0.0
 
     def thresholds(self, step: Float[Tensor, "*channels"]) -> Float[Tensor, "*channels n"]:
-        """Thresholds, ascending: shape (2^b - 1,), or (C, 2^b - 1) for a per-channel ``step`` of shape (C,).
+        """Return the thresholds, ascending: shape (2^b - 1,), or (C, 2^b - 1) for a per-channel ``step`` of shape (C,).
 
         In the dtype of ``step``, but at least float32.
         """
@@ -108,12 +108,12 @@ class UniformGrid:
         return step.unsqueeze(-1) * (k + self.threshold_offset)
 
     def levels(self, step: Float[Tensor, "*channels"]) -> Float[Tensor, "*channels n"]:
-        """Levels, ascending: shape (2^b,), or (C, 2^b) for a per-channel ``step`` of shape (C,)."""
+        """Return the levels, ascending: shape (2^b,), or (C, 2^b) for a per-channel ``step`` of shape (C,)."""
         k = torch.arange(self.low, self.high + 1, device=step.device, dtype=step.dtype)
         return step.unsqueeze(-1) * (k + self.level_offset)
 
     def position(self, x: Float[Tensor, "*shape"], step: Tensor) -> Float[Tensor, "*shape"]:
-        """Integer position ``k`` of every value: ``low + #{thresholds <= x}``, as floats in the dtype of ``step``.
+        """Return the integer position ``k`` of every value, ``low + #{thresholds <= x}``, in the dtype of ``step``.
 
         One division finds ``k`` up to rounding; comparing with the two neighbouring thresholds makes it exactly the
         count above, in every mixture of dtypes. NaN goes to ``low``.
@@ -129,7 +129,7 @@ class UniformGrid:
         return (k - ((k > self.low) & (x.to(wide) < (step * (k + toff)).to(wide))).to(k.dtype)).to(dtype)
 
     def encode(self, x: Float[Tensor, "*shape"], step: Tensor) -> UInt8[Tensor, "*shape"]:
-        """Codes ``0 ... 2^b - 1`` (uint8): the number of thresholds at or below each value."""
+        """Return codes ``0 ... 2^b - 1`` (uint8): the number of thresholds at or below each value."""
         return (self.position(x, step) - self.low).to(torch.uint8)
 
     def decode(self, codes: Integer[Tensor, "*shape"], step: Tensor) -> Float[Tensor, "*shape"]:

@@ -28,7 +28,7 @@ class _WithGradient(torch.autograd.Function):
 
 
 def with_gradient(loss: Tensor, weights: Sequence[Tensor], slopes: Sequence[Tensor]) -> Tensor:
-    """``loss`` with the given gradients: ``d loss / d weights[i] = slopes[i]``, in one node of the graph.
+    """Return ``loss`` with the given gradients: ``d loss / d weights[i] = slopes[i]``, in one node of the graph.
 
     For losses over many layers whose gradient has a closed form: an operation per layer recorded by autograd costs
     more than the arithmetic. loss: shape (); weights and slopes: as many tensors, of pairwise equal shape.
@@ -37,7 +37,7 @@ def with_gradient(loss: Tensor, weights: Sequence[Tensor], slopes: Sequence[Tens
 
 
 def dampening_norm(weights: Iterable[Tensor], bin_centres: Iterable[Tensor]) -> Tensor:
-    """AOQ's published dampening: ``sum over layers of ||w - c(w)||_2``, the unsquared norm.
+    """Return AOQ's published dampening: ``sum over layers of ||w - c(w)||_2``, the unsquared norm.
 
     ``c(w)``, the middle of the bin that w is in (:meth:`aoqlab.AOQ.bin_centres`), is a constant for the gradient,
     which is ``(w - c) / ||w - c||`` per layer: its length is 1 however small the distance, and 0 at distance 0. Raises
@@ -69,7 +69,7 @@ def dampening_nagel(
     highest: Bounds,
     factors: Factors = 1.0,
 ) -> Tensor:
-    """Nagel et al.'s dampening: ``sum over layers of f ||w_hat - clip(w, lowest level, highest level)||_F^2``.
+    """Return Nagel et al.'s dampening: ``sum over layers of f ||w_hat - clip(w, lowest level, highest level)||_F^2``.
 
     ``w_hat`` is a constant for the gradient, which is ``2 f (w - w_hat)`` inside the grid and 0 outside. ``lowest`` and
     ``highest``: numbers or tensors of shape (), or (C,) for weights of shape (C, ...); ``factors``: f of every layer.
@@ -92,7 +92,7 @@ def oscillation_penalty(
     highest: Bounds = math.inf,
     factors: Factors = 1.0,
 ) -> Tensor:
-    """Wenshøj et al.'s loss that makes weights oscillate: ``sum over layers of f sum(w_hat^2 - w^2)``.
+    """Return Wenshøj et al.'s loss that makes weights oscillate: ``sum over layers of f sum(w_hat^2 - w^2)``.
 
     It is not bounded below. ``w_hat`` is straight-through (``d w_hat / d w = 1``), so that the gradient is
     ``2 f (w_hat - w)``: descent drives every weight away from its level, to the threshold and over it. With levels 0
@@ -148,9 +148,9 @@ def _same_shape(x: Tensor, weights: Tensor, what: str) -> Tensor:
 
 
 def soft_cross_entropy(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """Distillation: ``-sum_c softmax(teacher)_c log softmax(student)_c``, mean over the batch; logits (N, classes).
+    """Return the loss of distillation, ``-sum_c softmax(teacher)_c log softmax(student)_c``, mean over the batch.
 
-    The teacher gets no gradient. Source: the published AOQ recipe.
+    Logits: (N, classes). The teacher gets no gradient. Source: the published AOQ recipe.
     """
     if student_logits.shape != teacher_logits.shape:
         raise ValueError(f"logits differ in shape: {tuple(student_logits.shape)} and {tuple(teacher_logits.shape)}")

@@ -29,14 +29,14 @@ def _rows(x: Tensor, step: Tensor) -> tuple[int, int]:
 
 
 def _dense(x: Tensor) -> Tensor:
-    """``x`` with its values in one dense block; rows of the first dimension stay whole in either layout."""
+    """Return ``x`` with its values in one dense block; rows of the first dimension stay whole in either layout."""
     if x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last):
         return x
     return x.contiguous()
 
 
 def _like(grad: Tensor, x: Tensor) -> Tensor:
-    """``grad`` laid out as ``x``, which is dense (gradients of sums arrive expanded, with stride 0)."""
+    """Return ``grad`` laid out as ``x``, which is dense (gradients of sums arrive expanded, with stride 0)."""
     if grad.stride() == x.stride() or (grad.is_contiguous() and x.is_contiguous()):  # strides of size 1 do not matter
         return grad
     return torch.empty_like(x, dtype=grad.dtype).copy_(grad)
@@ -85,7 +85,7 @@ def _native_uniform(
 
 
 def encode(x: Tensor, threshold_step: Tensor, grid: UniformGrid) -> Tensor:
-    """Codes 0 ... 2^b - 1 (uint8, shape of ``x``): the number of thresholds at or below each value; NaN gives 0."""
+    """Return codes 0 ... 2^b - 1 (uint8, shape of ``x``): how many thresholds are at or below each value; 0 for NaN."""
     x, step = x.detach(), threshold_step.detach()
     if not native.usable(x, step):
         return grid.encode(x, step.clamp_min(MIN_STEP))
@@ -102,7 +102,7 @@ def _repeats(sizes: tuple[int, ...], device: torch.device) -> Tensor:
 
 @torch.no_grad()
 def encode_flat(xs: Sequence[Tensor], threshold_steps: Sequence[Tensor], grid: UniformGrid) -> Tensor:
-    """Codes of many tensors on one grid, one after the other in one uint8 tensor, each as :func:`encode` has them.
+    """Return the codes of many tensors on one grid, joined in one uint8 tensor, each as :func:`encode` has them.
 
     Without the kernels everything is one pass over all tensors together, which on a GPU saves most of the launches.
     """
@@ -169,7 +169,7 @@ class _AOQ(torch.autograd.Function):
 
 
 def aoq_ste(x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid) -> Tensor:
-    """Decoupled fake quantization: thresholds from one step, levels from another.
+    """Fake-quantize, decoupled: thresholds from one step, levels from another.
 
     Value: ``x_hat = level_step * (k + level_offset)``, ``k`` the position by ``threshold_step * (k + threshold_offset)
     <= x``. Gradient (straight-through, never clipped): ``d/dx = 1`` everywhere, ``d/dlevel_step = k + level_offset``,
@@ -226,7 +226,7 @@ class _LSQ(torch.autograd.Function):
 
 
 def lsq_ste(x: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float = 1.0) -> Tensor:
-    """LSQ fake quantization: one learned step for thresholds and levels (mid-tread grid).
+    """Fake-quantize as LSQ: one learned step for thresholds and levels (mid-tread grid).
 
     Value: ``x_hat = step * k``, ``k = clip(round(x / step), low, high)`` (halves round up). Gradient with ``v = x /
     step``: where ``low < v < high``, ``d/dx = 1`` and ``d/dstep = k - v``; outside, ``d/dx = 0`` and ``d/dstep`` = the
@@ -244,7 +244,7 @@ def lsq_ste(x: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float = 
 
 
 def ltq_edges(bin_widths: Tensor) -> tuple[Tensor, Tensor]:
-    """Bin edges ``T_0 = 0 ... T_n`` (n + 1) and the centres ``T_{i-1} + a_i / 2`` (n) where the code goes up.
+    """Return bin edges ``T_0 = 0 ... T_n`` (n + 1) and the centres ``T_{i-1} + a_i / 2`` (n) where the code goes up.
 
     At least float32: sums of bfloat16 widths would merge edges from 6 bits on.
     """
@@ -259,12 +259,12 @@ def _scaled(x: Tensor, input_scale: Tensor, edges: Tensor) -> Tensor:
 
 
 def _bins(z: Tensor, edges: Tensor) -> Tensor:
-    """``#{i : edges_i < z}``, int32."""
+    """Return ``#{i : edges_i < z}``, int32."""
     return torch.bucketize(z, edges.to(z.dtype), out_int32=True)
 
 
 def ltq_encode(x: Tensor, bin_widths: Tensor, input_scale: Tensor) -> Tensor:
-    """Codes 0 ... n (uint8): the number of centres strictly below ``input_scale * x``."""
+    """Return codes 0 ... n (uint8): the number of centres strictly below ``input_scale * x``."""
     centres = ltq_edges(bin_widths.detach().clamp_min(MIN_BIN_WIDTH))[1]
     z = _scaled(x.detach(), input_scale.detach().clamp_min(MIN_STEP), centres)
     return _bins(z, centres).to(torch.uint8)
@@ -304,13 +304,13 @@ class _LTQ(torch.autograd.Function):
 
 
 def _ltq_clamped(bin_widths: Tensor, input_scale: Tensor, output_scale: Tensor) -> tuple[Tensor, ...]:
-    """Widths a, their edges and centres, u, and the unit ``v delta``: the distance between levels."""
+    """Return widths a, their edges and centres, u, and the unit ``v delta``: the distance between levels."""
     a, u = bin_widths.clamp_min(MIN_BIN_WIDTH), input_scale.clamp_min(MIN_STEP)
     return a, *ltq_edges(a), u, output_scale.clamp_min(MIN_STEP) * (2 / a.numel())
 
 
 def _sums_per_bin(bins: Tensor, count: int, *values: Tensor) -> list[Tensor]:
-    """Per tensor of ``values`` its sum over each of ``count`` bins; ``bins`` (int32) has their shape.
+    """Return per tensor of ``values`` its sum over each of ``count`` bins; ``bins`` (int32) has their shape.
 
     Each bin has many partial sums: additions to a single address queue up on a GPU, and lose digits in float32.
     """
@@ -342,7 +342,7 @@ def _ltq_backward(x: Tensor, grad: Tensor, *parameters: Tensor) -> tuple[Tensor,
 
 
 def ltq_gste(x: Tensor, bin_widths: Tensor, input_scale: Tensor, output_scale: Tensor) -> Tensor:
-    """LTQ (N2UQ) fake quantization of activations with the generalised straight-through estimator.
+    """Fake-quantize activations as LTQ (N2UQ) with the generalised straight-through estimator.
 
     With ``n`` bin widths ``a_i``, ``z = u x``, ``T_i = a_1 + ... + a_i``, ``delta = 2 / n`` and scales ``u`` (input)
     and ``v`` (output). Value: ``v delta #{i : z > T_{i-1} + a_i / 2}``. Gradient: that of ``v`` times the ramp which

@@ -1,4 +1,4 @@
-"""Where quantizers sit in a network: found by name, switched on and off."""
+"""Quantizers attached to a network: found by name, switched on and off."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class WeightSite:
 
     @torch.no_grad()
     def codes(self) -> Tensor:
-        """Integer codes of the weights now, uint8, shape of ``latent``."""
+        """Return the integer codes of the weights now, uint8, shape of ``latent``."""
         return self.quantizer.encode(self.latent)
 
 
 def weight_switch(module: nn.Module) -> Switch | None:
-    """The switch on the weight of a layer, or ``None``."""
+    """Return the switch on the weight of a layer, or ``None``."""
     if not parametrize.is_parametrized(module, "weight"):
         return None
     chain = module.parametrizations["weight"]  # type: ignore[index]
@@ -55,20 +55,20 @@ def weight_switch(module: nn.Module) -> Switch | None:
 
 
 def input_switch(module: nn.Module) -> Switch | None:
-    """The switch on the input of a layer, or ``None``."""
+    """Return the switch on the input of a layer, or ``None``."""
     switch = getattr(module, INPUT, None)
     return switch if isinstance(switch, Switch) else None
 
 
 def latent_weight(module: nn.Module) -> nn.Parameter:
-    """The float parameter behind the weight of a layer that :func:`weight_switch` finds something on."""
+    """Return the float parameter behind the weight of a layer that has a :func:`weight_switch`."""
     latent = module.parametrizations["weight"].original  # type: ignore[index, union-attr]
     assert isinstance(latent, nn.Parameter)
     return latent
 
 
 def weight_sites(model: nn.Module) -> dict[str, WeightSite]:
-    """Every quantized weight by the name of its layer, in order of registration; also those disabled now."""
+    """Return every quantized weight by the name of its layer, in order of registration; also those disabled now."""
     sites = {}
     for name, module in model.named_modules():
         switch = weight_switch(module)
@@ -78,7 +78,7 @@ def weight_sites(model: nn.Module) -> dict[str, WeightSite]:
 
 
 def activation_quantizers(model: nn.Module) -> dict[str, Quantizer]:
-    """The quantizer on the input of every layer that has one, by the name of the layer."""
+    """Return the quantizer on the input of every layer that has one, by the name of the layer."""
     found = {name: input_switch(module) for name, module in model.named_modules()}
     return {name: switch.quantizer for name, switch in found.items() if switch is not None}
 
@@ -93,7 +93,7 @@ def set_enabled(model: nn.Module, weights: bool | None = None, activations: bool
 
 @contextmanager
 def quantizers_disabled(model: nn.Module) -> Iterator[nn.Module]:
-    """A context in which the network computes as the float one with its latent weights, bit for bit."""
+    """Compute, in this context, as the float network with the latent weights, bit for bit."""
     before = [(m, m.enabled) for m in model.modules() if isinstance(m, Switch)]
     set_enabled(model, weights=False, activations=False)
     try:

@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 @torch.no_grad()
 def fold(model: Model) -> Model:
-    """A copy whose weights are ordinary parameters ``levels[codes]``; it computes the same outputs bit for bit.
+    """Return a copy whose weights are ordinary parameters ``levels[codes]``; it computes the same outputs bit for bit.
 
     Layers get their own class back and their weight its own name in ``state_dict``. Weights whose quantizer is disabled
     stay float. Quantizers of inputs stay, because what they round is not known before the images are.

@@ -1,4 +1,4 @@
-"""The quantizer on the input of a layer, and how what it computes is not kept for the backward pass."""
+"""The quantizer on the input of a layer, whose result is computed again in the backward pass instead of kept."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Recipe:
         return out
 
     def _is_big(self, saved: Tensor) -> bool:
-        """Whether what a quantizer saved is not its input, and about as large."""
+        """Return whether a tensor that the quantizer saved is about as large as its input, but another."""
         return _storage(saved) != _storage(self.x) and 2 * saved.nbytes > self.x.nbytes
 
     def pack_inner(self, saved: Tensor) -> object:
@@ -77,7 +77,7 @@ class Recipe:
         return Unchanged(saved)
 
     def unpack(self, packed: Any) -> Tensor:
-        """Return the tensor for what the two above made of it."""
+        """Return the tensor that one of the two above was given."""
         if isinstance(packed, Unchanged):
             return packed.get()
         if isinstance(packed, tuple):
@@ -106,7 +106,7 @@ def _storage(x: Tensor) -> int:
 
 
 def _may_hook() -> bool:
-    """Whether saved tensors may get hooks here: not where hooks around the model come first, or are forbidden."""
+    """Return whether saved tensors may get hooks here: not where the caller has hooks, or has forbidden them."""
     try:
         with disable_saved_tensors_hooks("asking whether there are hooks"):  # refused where there are
             pass

@@ -1,4 +1,4 @@
-"""The audit table: what surgery did to every layer, and why not more."""
+"""The table of layers: what surgery did to each, and why not more."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class Note:
 
 
 def note_of(layer: nn.Module) -> Note:
-    """The note of a layer; one that was never operated on is said to be so."""
+    """Return the note of a layer; a layer that was never quantized gets a note that says so."""
     note = getattr(layer, NOTE, None)
     return note if isinstance(note, Note) else Note(why_skipped="never quantized")
 
 
 def method_of(quantizer: Quantizer) -> str:
-    """A quantizer in words: its class, what it wraps, whether it has a step per channel."""
+    """Describe a quantizer in words: its class, what it wraps, whether it has a step per channel."""
     name = type(quantizer).__name__
     for inner in quantizer.children():
         if isinstance(inner, Quantizer):
@@ -63,7 +63,7 @@ def _cells(switch: Switch | None) -> tuple[int | None, str]:
 
 
 def quantized_layers(model: nn.Module) -> pd.DataFrame:
-    """One row per convolution and linear layer: what is quantized, how, and why not.
+    """Return one row per convolution and linear layer: what is quantized, how, and why not.
 
     Columns: ``layer`` (name), ``kind`` (class), ``shape`` (of the weight), ``weights`` (how many), ``weight_bits``,
     ``weight_method``, ``activation_bits``, ``activation_method`` (of the layer's input), ``activation_rule``

@@ -18,12 +18,12 @@ SHORTCUTS = ("downsample", "shortcut", "skip")
 
 
 def find_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Every convolution and linear layer (subclasses included) by name, in order of registration."""
+    """Return every convolution and linear layer (subclasses included) by name, in order of registration."""
     return {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, *Conv, *Transposed))}
 
 
 def near_names(wanted: str, names: Iterable[str]) -> str:
-    """The names most like ``wanted``, for an error message."""
+    """Return the names most like ``wanted``, for an error message."""
     names = list(names)
     stem = wanted.rstrip("*?.") or wanted
     near = [n for n in names if stem in n][:4]
@@ -32,7 +32,7 @@ def near_names(wanted: str, names: Iterable[str]) -> str:
 
 
 def matching(patterns: Sequence[str], names: Collection[str]) -> dict[str, str]:
-    """Name -> the first shell pattern that matches it. Raises ``ValueError`` for a pattern that matches none."""
+    """Return name -> the first shell pattern that matches it. Raises ``ValueError`` for a pattern that matches none."""
     patterns = (patterns,) if isinstance(patterns, str) else patterns  # otherwise its letters would be the patterns
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -41,7 +41,7 @@ def matching(patterns: Sequence[str], names: Collection[str]) -> dict[str, str]:
 
 
 def shortcut_convolutions(model: nn.Module) -> set[str]:
-    """Names of the 1x1 convolutions on the shortcuts of residual blocks.
+    """Return the names of the 1x1 convolutions on the shortcuts of residual blocks.
 
     A block is a module with a child of a name in ``SHORTCUTS``; the convolution there has kernel 1 and changes
     channels, stride or (by pooling before it) size; next to it the block has convolutions that start with as many
@@ -69,7 +69,7 @@ def shortcut_convolutions(model: nn.Module) -> set[str]:
 
 
 def first_and_last(model: nn.Module) -> dict[str, str]:
-    """Name -> reason for the first convolution and the last linear layer, in order of registration.
+    """Return name -> reason for the first convolution and the last linear layer, in order of registration.
 
     timm's models name theirs themselves (patch embedding and head of a transformer; several, if there are several).
     """
@@ -94,7 +94,7 @@ def first_and_last(model: nn.Module) -> dict[str, str]:
 def reasons_to_skip(
     model: nn.Module, skip: Sequence[str], quantize_downsampling: bool, quantize_first_last: bool
 ) -> dict[str, str]:
-    """Name -> why it is left alone, for the layers that are."""
+    """Return name -> reason for every layer that is left alone."""
     layers = find_layers(model)
     reasons: dict[str, str] = {}
     if not quantize_downsampling:

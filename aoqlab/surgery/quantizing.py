@@ -1,4 +1,4 @@
-"""The operation itself: quantizers onto the weights and inputs of a network, layers left unchanged."""
+"""Put quantizers onto the weights and inputs of a network; its layers keep their classes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def quantize(
     quantize_first_last: bool = False,
     recompute: int | float = 0.6,
 ) -> Model:
-    """Quantize the weights and inputs of every convolution and linear layer of ``model``, in place; returns it.
+    """Quantize the weights and inputs of every convolution and linear layer of ``model``, in place; return it.
 
     ``weights`` and ``activations`` are prototypes, copied for each layer; ``None`` leaves that side in full precision.
     Weight quantizers are initialised from the weights they sit on. ``sample``, a batch of images, goes once through the

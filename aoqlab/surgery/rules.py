@@ -36,7 +36,7 @@ def build(prototype: Quantizer, rule: InputRule) -> Quantizer:
 
 
 def fitted(quantizer: Quantizer, x: Tensor, layer: str) -> Quantizer:
-    """``quantizer`` initialised from ``x``, with parameters of at least float32; errors name the layer."""
+    """Return ``quantizer`` initialised from ``x``, with parameters of at least float32; errors name the layer."""
     try:
         return quantizer.to(x.device, torch.promote_types(x.dtype, torch.float32)).init_from(x)
     except (ValueError, TypeError) as error:
@@ -54,7 +54,7 @@ def check_prototype(prototype: Quantizer) -> Quantizer:
 
 @contextmanager
 def _float_pass(model: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients; every module gets its own mode back, also one frozen in eval mode."""
+    """Run in eval mode without gradients; every module gets its own mode back, also one frozen in eval mode."""
     modes = [(m, m.training) for m in model.modules()]
     model.eval()
     try:
@@ -68,7 +68,7 @@ def _float_pass(model: nn.Module) -> Iterator[None]:
 def observe(
     model: nn.Module, layers: Mapping[str, nn.Module], prototype: Quantizer, sample: Tensor
 ) -> dict[str, tuple[InputRule, Quantizer]]:
-    """Rule and initialised quantizer of every layer whose forward runs on ``sample``, one eval-mode forward pass.
+    """Return rule and initialised quantizer of every layer that runs on ``sample``, in one eval-mode forward pass.
 
     Of a layer that is called several times the extremes of all calls count, and the call that decided the rule
     initialises the quantizer.
@@ -103,7 +103,7 @@ def observe(
 def rebuild(
     layers: Mapping[str, nn.Module], prototype: Quantizer, rules: Mapping[str, str | None]
 ) -> dict[str, tuple[InputRule, Quantizer]]:
-    """Quantizers by known rules, not initialised: for a network whose state is loaded next."""
+    """Return quantizers by known rules, not initialised: for a network whose state is loaded next."""
     wanted = {name: rule for name, rule in rules.items() if rule}
     found: dict[str, tuple[InputRule, Quantizer]] = {}
     for name, rule in wanted.items():
@@ -118,7 +118,7 @@ def rebuild(
 
 
 def layer_input(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor:
-    """The input of a convolution or linear layer, however its caller passed it."""
+    """Return the input of a convolution or linear layer, however its caller passed it."""
     x = args[0] if args else kwargs["input"]
     assert isinstance(x, Tensor)
     return x

@@ -246,7 +246,7 @@ class CodeCounter(nn.Module):
             self._rows += len(hashes)
 
     def distinct_configurations(self) -> tuple[Tensor, int]:
-        """Number of distinct configurations seen per layer (L,), and of all layers together."""
+        """Return the number of distinct configurations seen per layer (L,), and of all layers together."""
         if self._rows == 0:
             return torch.zeros(len(self._sizes), dtype=torch.int64), 0
         seen = self._configurations[: self._rows]

@@ -17,7 +17,7 @@ SPARE = 4096
 
 
 def splitmix(z: Tensor) -> Tensor:
-    """The 64-bit mixer of the compiled kernel, in wrapping int64 arithmetic."""
+    """Mix 64 bits as the compiled kernel does, in wrapping int64 arithmetic."""
 
     def shift(v: Tensor, by: int) -> Tensor:  # logical, not arithmetic
         return (v >> by) & ((1 << (64 - by)) - 1)
@@ -34,7 +34,7 @@ def _decayed(counter: CodeCounter) -> Tensor:
 
 
 def count_moved(counter: CodeCounter, flat: Tensor) -> None:
-    """A handful of dense operations; everything else touches only the weights that moved."""
+    """Count a step with a few dense operations; everything else touches only the weights that moved."""
     frequency = _decayed(counter)
     index = (flat != counter._current).nonzero().squeeze(1)
     before, now = counter._current[index].long(), flat[index].long()
@@ -65,7 +65,7 @@ def count_moved(counter: CodeCounter, flat: Tensor) -> None:
 
 
 def count_all(counter: CodeCounter, flat: Tensor) -> None:
-    """The same for all weights, moved or not: no shape depends on the codes, so that no GPU has to be waited for."""
+    """Count a step over all weights: no shape depends on the codes, so that Python never waits for a GPU."""
     frequency, levels = _decayed(counter), 2**counter.bits
     index = torch.arange(flat.numel(), device=flat.device)
     before, now = counter._current.long(), flat.long()
@@ -97,6 +97,6 @@ def count_all(counter: CodeCounter, flat: Tensor) -> None:
 
 
 def _layer_sums(counter: CodeCounter, values: Tensor) -> Tensor:
-    """Sum of int64 values per layer, as differences of a running sum (which may wrap around)."""
+    """Sum int64 values per layer, as differences of a running sum (which may wrap around)."""
     ends = values.cumsum(0)[counter._offsets[1:] - 1]
     return ends.diff(prepend=ends.new_zeros(1))

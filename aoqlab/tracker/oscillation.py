@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class OscillationTracker(CodeCounter):
-    """Counts crossings, oscillations and exploration of the integer codes of one layer or of many.
+    """Count crossings, oscillations and exploration of the integer codes of one layer or of many.
 
     Feed it codes once per optimizer step with :meth:`update`; the first call sets the start. With ``code_t`` the code
     of a weight at step t:
@@ -102,7 +102,7 @@ class OscillationTracker(CodeCounter):
         return torch.stack([part.sum(dtype=kind) for part in flat.split(self._sizes)]).double().cpu()
 
     def _layer_statistics(self) -> Tensor:
-        """(L, len(STATISTICS)) float64 on CPU."""
+        """Return the statistics of all layers, (L, len(STATISTICS)), float64 on the CPU."""
         n = torch.tensor(self._sizes, dtype=torch.float64)
         moves = max(1, self._steps - 1)
         visited = self._levels_visited()
@@ -125,7 +125,7 @@ class OscillationTracker(CodeCounter):
         return torch.stack(columns, 1)
 
     def summary(self) -> dict[str, float]:
-        """All statistics over all layers together. ``hamming_max_share`` is the sum of each layer's own maximum."""
+        """Return all statistics over all layers. ``hamming_max_share`` is the sum of each layer's own maximum."""
         layers = self._layer_statistics()
         n, total = layers[:, 0], layers.sum(0)
         result = {"steps": float(self._steps)}
@@ -137,7 +137,7 @@ class OscillationTracker(CodeCounter):
         return result
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per layer: ``layer``, ``steps`` and all statistics."""
+        """Return one row per layer: ``layer``, ``steps`` and all statistics."""
         import pandas as pd
 
         frame = pd.DataFrame(self._layer_statistics().numpy(), columns=list(STATISTICS))
@@ -157,7 +157,7 @@ class OscillationTracker(CodeCounter):
         append("_record_levels", self.level_histogram)
 
     def history_frame(self) -> pd.DataFrame:
-        """Tidy history: a row per recorded step and layer with all statistics. Step 0 is the start."""
+        """Return the tidy history: a row per recorded step and layer with all statistics. Step 0 is the start."""
         import pandas as pd
 
         steps, layers = self._record_steps.cpu().numpy(), list(self.shapes)
@@ -168,7 +168,7 @@ class OscillationTracker(CodeCounter):
         return frame
 
     def level_frame(self) -> pd.DataFrame:
-        """Tidy level histograms: a row per recorded step, layer and level with ``count`` and ``share``."""
+        """Return tidy level histograms: a row per recorded step, layer and level with ``count`` and ``share``."""
         import pandas as pd
 
         counts = self._record_levels.cpu().double()
@@ -188,14 +188,14 @@ class OscillationTracker(CodeCounter):
         self._periods += 1
 
     def _open_period(self) -> Tensor:
-        """Rows (period, place, count) of what no period holds yet."""
+        """Return rows (period, place, count) of what no period holds yet."""
         _, places, counts = self._period_transitions.unbind(1)
         left = self.transitions.flatten().index_add(0, places, -counts)
         place = left.nonzero().flatten()
         return torch.stack([(self._periods + 1).expand_as(place), place, left[place]], 1)
 
     def transition_frame(self) -> pd.DataFrame:
-        """Tidy transitions from the start to now: a row per period, layer and pair of codes that was passed in it.
+        """Return tidy transitions from the start to now: a row per period, layer and pair of codes passed in it.
 
         Columns ``period`` (1 is the first; what comes after the last closed one is of the next), ``layer``, ``from``,
         ``to`` (codes) and ``count`` (at least 1; over weights and updates); integers are int64.
@@ -235,7 +235,7 @@ def _write_parquet(frame: pd.DataFrame, path: Path) -> None:
 
 
 def bytes_per_weight(tracker: OscillationTracker) -> float:
-    """Memory of the per-weight state in bytes per weight."""
+    """Return the memory of the per-weight state in bytes per weight."""
     weights = math.prod(tracker._current.shape)
     per_weight = [b for b in tracker.buffers() if b.ndim == 1 and len(b) == weights]
     return sum(b.numel() * b.element_size() for b in per_weight) / weights

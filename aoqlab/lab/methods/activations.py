@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def activation_quantizer(kind: str) -> Callable[[int], Quantizer] | None:
-    """Maker of the prototype: ``"ltq"`` (N2UQ), ``"lsq"`` (unsigned LSQ) or ``"none"`` (full precision).
+    """Return the maker of the prototype: ``"ltq"`` (N2UQ), ``"lsq"`` (unsigned LSQ) or ``"none"`` (full precision).
 
     Layers whose inputs can be negative get a shifted or signed form of it when a model is quantized. Raises
     ``ValueError`` for anything else.

@@ -14,7 +14,7 @@ from .registry import Factory, register
 
 
 def options_of_aoq(*, without: tuple[str, ...] = ()) -> Callable[[Factory], Factory]:
-    """A decorator: what takes ``**options`` shows the signature of ``aoq``, less some of its options."""
+    """Give a function of ``**options`` the signature of ``aoq``, less some of its options (a decorator)."""
     signature = inspect.signature(aoq)
     kept = [parameter for name, parameter in signature.parameters.items() if name not in without]
 

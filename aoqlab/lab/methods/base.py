@@ -25,7 +25,7 @@ class Regulariser(Protocol):
     def __call__(
         self, latents: list[Tensor], quantizers: list[Quantizer], progress: float, state: StageState | None
     ) -> Tensor | None:
-        """The term, of shape (), already multiplied by its weight; None where it is switched off.
+        """Return the term, of shape (), already multiplied by its weight; None where it is switched off.
 
         ``latents``: the weights before quantization, one tensor per layer, with the ``quantizers`` of these layers;
         ``progress``: done share of training in [0, 1]; ``state``: the method's schedule at that moment, if it has one.
@@ -70,7 +70,7 @@ class FreezeSchedule:
             raise ValueError(f"begin must be in [0, 1), got {self.begin}")
 
     def __call__(self, progress: float) -> float:
-        """The frequency above which a weight is frozen at ``progress``."""
+        """Return the frequency above which a weight is frozen at ``progress``."""
         if not 0 <= progress <= 1:
             raise ValueError(f"progress must be in [0, 1], got {progress}")
         if progress < self.begin:
@@ -108,7 +108,7 @@ class Method:
                 raise ValueError(f"lr_scale[{group!r}] must be finite and not negative, got {factor}")
 
     def describe(self) -> dict[str, Any]:
-        """All that defines it, as JSON can hold it; ``methods.rebuild`` makes the same method from it."""
+        """Return all that defines it, as JSON can hold it; ``methods.rebuild`` makes the same method from it."""
         return {
             "name": self.name,
             "summary": self.summary,
@@ -123,7 +123,7 @@ class Method:
 
 
 def _represent(make: Callable[[int], Quantizer] | None) -> str | None:
-    """How the prototype shows itself, in one line, without its number of bits."""
+    """Return the repr of the prototype in one line, without its number of bits."""
     if make is None:
         return None
     return " ".join(repr(make(2)).replace("bits=2", "bits=b").split()).replace("( ", "(").replace(" )", ")")

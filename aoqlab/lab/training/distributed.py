@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 
 
 def prepare() -> None:
-    """To be called before a group of processes begins.
+    """Prepare for a group of processes, before it begins.
 
     Where ``torch.distributed.nn.functional`` is imported later, as others do, its functions hold the group until Python
     ends.
@@ -33,7 +33,7 @@ def prepare() -> None:
 
 @cache
 def leave_at_exit() -> None:
-    """The process leaves its group while Python is whole.
+    """Leave the group of processes before Python ends.
 
     Otherwise a thread of the group that frees its last tensors meets a Python that is being taken down, which ends the
     thread, and with it the process: "terminate called without an active exception".
@@ -61,7 +61,7 @@ def average_gradients(parameters: Iterable[Tensor], world: int) -> None:
 
 
 def total(values: Tensor, world: int) -> Tensor:
-    """The sum over the processes; ``values`` itself with one process."""
+    """Return the sum over the processes; ``values`` itself with one process."""
     if world > 1:
         dist.all_reduce(values)
     return values

@@ -113,7 +113,7 @@ class Trainer:
         self.stage: StageState | None = None
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
-        """Adam, a group for each kind of parameter with the method's factor on the learning rate."""
+        """Return Adam with a group for each kind of parameter with the method's factor on the learning rate."""
         kinds: dict[str, list[nn.Parameter]] = {"weights": [], "weight_quantizers": [], "activation_quantizers": []}
         owner: dict[nn.Parameter, str] = {
             p: "weight_quantizers" for q in self.quantizers.values() for p in q.parameters()
@@ -140,11 +140,11 @@ class Trainer:
         return self.step // self.steps_per_epoch
 
     def context(self) -> AbstractContextManager[object]:
-        """Mixed precision, where it is on."""
+        """Return the context of mixed precision, where it is on."""
         return self.accelerator.autocast() if self.accelerator.mixed_precision != "no" else nullcontext()
 
     def epochs(self, interrupted: Callable[[], bool] = lambda: False) -> Iterator[dict[str, Any]]:
-        """Train to the end; yields the metrics of each epoch. Raises ``Stopped`` once ``interrupted()`` is true."""
+        """Train to the end and yield the metrics of each epoch. Raises ``Stopped`` once ``interrupted()`` is true."""
         while self.step < self.total_steps:
             started = time.perf_counter()
             self.model.train()
@@ -170,7 +170,7 @@ class Trainer:
                 raise Stopped
 
     def _anywhere(self, flag: bool) -> bool:
-        """Whether the flag is up in any process."""
+        """Return whether the flag is up in any process."""
         if self.world == 1:
             return flag
         return total(torch.tensor([float(flag)], device=self.device), self.world).item() > 0
@@ -257,13 +257,13 @@ class Trainer:
             latent.add_(noise * interval, alpha=spread)
 
     def _seed(self, seed: int) -> None:
-        """As torch.manual_seed, which takes longer than a small step's kernels where there is no GPU."""
+        """Seed as torch.manual_seed does, which takes longer than a small step's kernels where there is no GPU."""
         torch.default_generator.manual_seed(seed)
         if self.device.type != "cpu":
             torch.manual_seed(seed)
 
     def _task_loss(self, images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
-        """``h * cross-entropy(labels) + (1 - h) * soft cross-entropy(teacher)``; h = 1 without a teacher."""
+        """Return ``h * cross-entropy(labels) + (1 - h) * soft cross-entropy(teacher)``; h = 1 without a teacher."""
         share = self.config.hard_labels if self.ask_teacher is not None else 1.0
         smoothing = self.config.label_smoothing
         if self.ask_teacher is None or share == 1:
@@ -316,7 +316,7 @@ class Trainer:
         return row
 
     def evaluate(self, model: nn.Module | None = None) -> tuple[float, float]:
-        """Loss and accuracy on the test images, of the current model or of another one."""
+        """Return loss and accuracy on the test images, of the current model or of another one."""
         size = 2048 if self.device.type == "cuda" else 256
         batches = self.data.test.batches(-(-size // self.world) * self.world, rank=self.rank, world=self.world)
         network = self.model if model is None else model
@@ -375,7 +375,7 @@ def common_grid(quantizers: Sequence[Quantizer]) -> UniformGrid | None:
 
 
 def compiled_or_eager(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    """``torch.compile(model)``; where compiling fails, the model itself, with a warning that says why."""
+    """Return ``torch.compile(model)``; where compiling fails, the model itself, with a warning that says why."""
     compiled = torch.compile(model)
     failed = False
 
@@ -394,12 +394,12 @@ def compiled_or_eager(model: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def channels_last(model: nn.Module) -> nn.Module:
-    """The layout in which convolutions are fastest; sums are the same bit for bit only in the same layout."""
+    """Return the model in the layout fastest for convolutions; sums agree bit for bit only in the same layout."""
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _mixed(*numbers: int) -> int:
-    """A seed that no other (seed, step, rank) shares, nor more numbers than these: SplitMix64 over all of them."""
+    """Return a seed that no other numbers share, be they fewer or more: SplitMix64 over all of them."""
     z = 0
     for value in numbers:
         z = (z + value + 0x9E3779B97F4A7C15) & (2**64 - 1)

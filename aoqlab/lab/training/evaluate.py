@@ -25,7 +25,7 @@ def evaluate(
     world: int = 1,
     context: Context = nullcontext,
 ) -> tuple[float, float]:
-    """Mean cross-entropy and share of images classified right, in eval mode; the model's mode is put back.
+    """Return mean cross-entropy and share of images classified right, in eval mode; the model's mode is put back.
 
     ``batches`` are this process's share, on ``device``; with ``world`` processes the sums of all are taken. ``context``
     is entered around each forward pass (mixed precision).

@@ -20,7 +20,7 @@ COLUMNS = (
 
 
 class IntervalRecorder:
-    """Collects the learned step sizes of all layers after every step, and sums an epoch up.
+    """Collect the learned step sizes of all layers after every step, and sum an epoch up.
 
     Per layer and epoch, with s_t the step size (mean over channels) and D_t = s_t - s_{t-1}:
 
@@ -55,7 +55,7 @@ class IntervalRecorder:
             self.buffer = self.buffer[-1:]
 
     def state(self) -> Tensor:
-        """The running epoch, for a checkpoint."""
+        """Return the running epoch, for a checkpoint."""
         return torch.stack(self.buffer) if self.buffer else torch.zeros(0, 0)
 
     def restore(self, running: Tensor, rows: Sequence[dict[str, Any]]) -> None:
@@ -66,7 +66,7 @@ class IntervalRecorder:
 
 
 def summarise(series: Tensor) -> dict[str, Tensor]:
-    """The statistics of :class:`IntervalRecorder` of step sizes (T + 1, L) after 0 ... T steps: name -> (L,)."""
+    """Return the statistics of :class:`IntervalRecorder` of step sizes (T + 1, L) after 0 ... T steps: name -> (L,)."""
     moves = series.diff(dim=0)
     size = series.abs().mean(0).clamp_min(1e-30)
     trend = moves.mean(0) if len(moves) else torch.zeros_like(size)
