@@ -1,9 +1,16 @@
+import os
 from contextlib import contextmanager
 from importlib import util
 from pathlib import Path
 
 import jaxtyping
 import pytest
+
+# Tests in several processes have one core each; two OpenMP threads there would wait for each other's core. Set before
+# torch is imported, here and in what a test starts.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import torch
 from hypothesis import settings
 

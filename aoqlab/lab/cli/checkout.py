@@ -13,7 +13,9 @@ from ..shared import paths
 from .errors import UsageError
 
 # A test file stays in one of a few processes, because it shares what is expensive to make.
-IN_PROCESSES = ("--numprocesses=logical", "--maxprocesses=4", "--dist=loadfile")
+# Files run in the order of their folders: sorted by their number of tests, the notebooks (few and slow) would come last
+# and the other processes would wait for them.
+IN_PROCESSES = ("--numprocesses=logical", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
 BROWSER_TESTS = "tests/browser"
 
 
