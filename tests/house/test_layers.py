@@ -186,7 +186,7 @@ def test_a_wrong_import_is_found(module, source, complaint):
     ("module", "source"),
     [
         ("quantizers.aoq", "from ..schedule import StageState\nfrom .base import Quantizer\nimport torch"),
-        ("lab.claims.shown", "from aoqlab.lab.plots import staircase\nfrom ..shared import paths"),
+        ("lab.claims.views", "from aoqlab.lab.plots import staircase\nfrom ..shared import paths"),
         ("lab.plots.quantizers", "from aoqlab.lab.plots.saving import save_figure\nimport numpy as np\nimport json"),
         ("lab.plots.palette", "from .. import methods"),
         ("lab.cli.commands", "import argparse\nfrom aoqlab import __version__\nfrom ..shared import paths"),

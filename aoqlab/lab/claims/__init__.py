@@ -2,8 +2,8 @@
 
 from .claim import Claim as Claim
 from .claim import Part as Part
-from .registry import CLAIMS as CLAIMS
-from .registry import FAMILIES as FAMILIES
+from .families import CLAIMS as CLAIMS
+from .families import FAMILIES as FAMILIES
 from .results import Results as Results
 from .results import load as load
 from .running import reproduce as reproduce

@@ -17,6 +17,12 @@ TUNED_OVER = ("lr", "shrink_min", "step_init")
 """Columns of the runs that settings are tuned over."""
 
 
+RATE = "per weight and 1000 steps"
+VOLUME = "share of volume"
+ERROR = "error"
+"""Unit of the error on the data at hand: mean squared error, or points of test error."""
+
+
 class NotRunError(LookupError):
     """The runs that a statistic needs were not made on this data."""
 

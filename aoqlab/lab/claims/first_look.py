@@ -14,7 +14,7 @@ from ..shared.tables import as_text
 from ..toy.problem import RegressionProblem
 from . import run_figures
 from .experiments import BUDGETS, FIRST, Experiment, experiments
-from .registry import CLAIMS
+from .families import CLAIMS
 from .results import Results, load
 from .running import reproduce
 

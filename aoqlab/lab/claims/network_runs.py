@@ -18,7 +18,7 @@ from .. import datasets
 from ..datasets import Dataset
 from ..training import Result, TrainConfig
 from ..training.sweep import Outcome, as_trained, outcomes
-from . import measure
+from . import measures
 from .cache import VERSION, Kept
 from .cells import Cell, Tables, collect
 
@@ -101,7 +101,7 @@ def begin_and_end(result: Result) -> dict[str, Any]:
     intervals, overlaps, sizes = {}, [], []
     for name, site in weight_sites(result.model).items():
         weight = begun[name].get_parameter("weight").detach()
-        overlaps.append(measure.overlap(weight.flatten().cpu().numpy(), site.codes().flatten().cpu().numpy()))
+        overlaps.append(measures.overlap(weight.flatten().cpu().numpy(), site.codes().flatten().cpu().numpy()))
         sizes.append(weight.numel())
         fresh = copy.deepcopy(site.quantizer).init_from(weight).learned_step
         if fresh is not None:
@@ -119,22 +119,22 @@ def _measured(outcome: Outcome) -> Kept:
     tracker: Mapping[str, float] = result.get("tracker", {})
     steps = np.arange(config.epochs + 1) * per_epoch
     untracked = pd.DataFrame({"step": steps}).reindex(
-        columns=["step", "crossings_total", "oscillations_total", *measure.SHARES]
+        columns=["step", "crossings_total", "oscillations_total", *measures.SHARES]
     )
-    frame = measure.over_layers(tables["history"]) if tracker else untracked
+    frame = measures.over_layers(tables["history"]) if tracker else untracked
     intervals = _blocks(tables, config.epochs, per_epoch) if "intervals" in tables else pd.DataFrame()
     frame["level_interval"] = frame["step"].map(_growth(intervals, outcome.measured["intervals"], per_epoch))
     frame["loss"] = np.nan
-    history = measure.normalised(frame, total)
+    history = measures.normalised(frame, total)
     crossings = tracker.get("crossings", np.nan)
     scalars = {
         "error": 100 * (1 - result["accuracy"]),
         "error_start": 100 * (1 - result["accuracy_start"]) if result["accuracy_start"] is not None else np.nan,
-        "crossings": tracker.get("crossings_per_step", np.nan) * measure.PER,
+        "crossings": tracker.get("crossings_per_step", np.nan) * measures.PER,
         "returns": tracker["oscillations"] / crossings if crossings > 0 else np.nan,
         **{name: tracker.get(name, np.nan) for name in TRACKED},
-        **measure.scalars(history),
-        **measure.interval_scalars(intervals),
+        **measures.scalars(history),
+        **measures.interval_scalars(intervals),
         "overlap": outcome.measured["overlap"],
         "steps": total,
         "seconds": result["seconds"],
@@ -143,7 +143,7 @@ def _measured(outcome: Outcome) -> Kept:
 
 
 def _blocks(tables: Mapping[str, pd.DataFrame], epochs: int, per_epoch: int) -> pd.DataFrame:
-    """How the step sizes moved, a row per epoch and layer, as :func:`~.measure.interval_scalars` wants."""
+    """How the step sizes moved, a row per epoch and layer, as :func:`~.measures.interval_scalars` wants."""
     intervals, weights = tables["intervals"], tables["history"].groupby("layer")["weights"].first()
     return intervals.assign(
         progress=intervals["epoch"] / epochs, steps=per_epoch, weights=intervals["layer"].map(weights)

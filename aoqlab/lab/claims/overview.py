@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from ..plots import use_style, verdict_grid
 from ..plots.saving import save_figure
 from ..shared import paths
-from .registry import CLAIMS
+from .families import CLAIMS
 from .results import FILES, Results
-from .shown import data_sets, one_each
+from .views import data_sets, one_each
 
 NAME = "verdicts"
 

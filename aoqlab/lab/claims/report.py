@@ -11,11 +11,11 @@ from ..plots.verdicts import ROUNDING, VERDICTS, verdict_look
 from ..shared import documents
 from .claim import Claim, Kind
 from .experiments import BUDGETS, experiments
-from .registry import CLAIMS, FAMILIES
+from .families import CLAIMS, FAMILIES
 from .report_page import html as html
 from .results import Results
-from .shown import data_sets, one_each
 from .statistics import MOST_SEEDS
+from .views import data_sets, one_each
 
 EDGE = "‡"
 """After a verdict for which a best setting lies at the end of the range tried."""

@@ -16,9 +16,9 @@ from ..shared.provenance import provenance
 from . import stored_surface
 from .cells import Tables
 from .claim import Claim
-from .evaluate import evaluate, settle_all
 from .experiments import BUDGETS, FIRST, Experiment
-from .registry import CLAIMS, FAMILIES
+from .families import CLAIMS, FAMILIES
+from .verdicts import evaluate, settle_all
 
 TABLES = ("claims", "statistics", "differences", "runs", "history")
 FILES = {"claims": "claims.parquet", **{name: f"claims-{name}.parquet" for name in TABLES[1:]}}

@@ -21,8 +21,8 @@ from . import landscape_runs, network_runs, toy_runs
 from .cells import Tables
 from .claim import Claim
 from .experiments import Experiment, experiments
+from .families import CLAIMS
 from .images import reduced
-from .registry import CLAIMS
 from .results import Made, Results, keep
 
 CIFAR10 = "cifar-10-batches-py"

@@ -1,14 +1,12 @@
 """Verdicts from differences paired by seed: one comparison, several for one claim, and a whole table of claims.
 
-How often they are wrong is simulated (:func:`simulate`, :func:`family_errors`), and so is their power
-(:func:`power_table`).
+How often they are wrong, and their power, is simulated in ``tests/lab/claims/test_statistics.py``.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,17 +20,6 @@ LEVEL = 0.05
 POWER = 0.8
 MOST_SEEDS = 1000
 """Above this many seeds a difference counts as out of reach."""
-
-Distribution = Literal["normal", "student t3", "laplace", "exponential"]
-DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, int]], np.ndarray]] = {
-    "normal": lambda rng, shape: rng.normal(size=shape),
-    "student t3": lambda rng, shape: rng.standard_t(3, size=shape) / math.sqrt(3),
-    "laplace": lambda rng, shape: rng.laplace(size=shape) / math.sqrt(2),
-    "exponential": lambda rng, shape: rng.exponential(size=shape) - 1,
-}
-"""Differences of mean 0 and standard deviation 1. Laplace's is that of two outcomes that are both exponential: paired
-differences of equally distributed outcomes are symmetric however skewed those are. Exponential differences arise only
-where the skewness of one outcome is not that of the other."""
 
 
 @dataclass(frozen=True)
@@ -304,47 +291,6 @@ def _seeds_to_settle(row: Mapping[str, Any], level: float) -> float:
     if row["verdict"] != "undecided" or not np.isfinite(row["sd"]):
         return math.nan
     return max(row["n"] + 1.0, seeds_needed(row["effect"] - row["mark"], row["sd"], level))
-
-
-def simulate(
-    n_seeds: int, effect: float, sd: float, repetitions: int, distribution: Distribution, *, seed: int = 0
-) -> dict[str, float]:
-    """Shares of verdicts of :func:`compare` over experiments whose true mean difference is ``effect``, claimed to be
-    positive, with standard deviation ``sd``. Equal seeds draw equal noise, whatever the effect.
-    """
-    noise = DRAWS[distribution](np.random.default_rng(seed), (repetitions, n_seeds))
-    verdicts = [compare(effect + sd * row, direction=1).verdict for row in noise]
-    names: tuple[Verdict, ...] = ("reproduced", "not reproduced", "undecided")
-    return {name: verdicts.count(name) / repetitions for name in names}
-
-
-def family_errors(n_seeds: int, claims: int, repetitions: int, distribution: Distribution, *, seed: int = 0) -> float:
-    """Share of simulated experiments in which any of ``claims`` independent claims, all without an effect, keeps a
-    verdict after :func:`settle`.
-    """
-    noise = DRAWS[distribution](np.random.default_rng(seed), (repetitions * claims, n_seeds))
-    p = stats.ttest_1samp(noise, 0, axis=1).pvalue
-    # Holm's verdicts do not depend on p of 0.05 and more, and the bootstrap's can only be larger still.
-    for row in np.flatnonzero(p < LEVEL):
-        p[row] = p_value(noise[row])
-    verdict = np.where(p >= LEVEL, "undecided", np.where(noise.mean(1) > 0, "reproduced", "not reproduced"))
-    table = pd.DataFrame({"verdict": verdict, "p": p, "family": np.repeat(np.arange(repetitions), claims)})
-    decided = settle(table)["verdict"] != "undecided"
-    return float(decided.groupby(table["family"]).any().mean())
-
-
-def power_table(
-    seeds: Sequence[int] = (5, 10, 20),
-    effects: Sequence[float] = (0.0, 0.5, 1.0, 2.0),
-    distributions: Sequence[Distribution] = ("normal",),
-    repetitions: int = 1000,
-) -> pd.DataFrame:
-    """Shares of verdicts per distribution, number of seeds and true effect in standard deviations."""
-    rows = []
-    for distribution, n, effect in itertools.product(distributions, seeds, effects):
-        where = {"distribution": distribution, "n": n, "effect": effect}
-        rows.append(where | simulate(n, effect, 1.0, repetitions, distribution))
-    return pd.DataFrame(rows)
 
 
 def _one_sided(c: Comparison) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from ..shared import paths
 from ..toy import samples, surface
 from ..toy.regression import RegressionProblem, run_ensemble
 from ..toy.samples import Sample
-from . import measure
+from . import measures
 from .cells import Tables
 from .experiments import Experiment
 
@@ -98,7 +98,7 @@ def _history(tables: Tables) -> pd.DataFrame:
     runs = tables.runs.loc[tables.runs["variant"].isin(names), ["variant", *KEYS]]
     history = tables.history[tables.history["variant"].isin(names)]
     taken = history.groupby(["variant", "seed"])["step"].diff()
-    crossed = (history["crossings"] * taken / measure.PER).fillna(0)
+    crossed = (history["crossings"] * taken / measures.PER).fillna(0)
     total = crossed.groupby([history["variant"], history["seed"]]).cumsum()
     history = history.assign(crossings_per_weight=total)[["variant", "seed", "step", *MEASURES]]
     steps = np.unique(history["step"])[::EVERY]

@@ -16,7 +16,7 @@ import pandas as pd
 from ..shared.processes import side_by_side
 from ..toy.regression import EnsembleResult, RegressionProblem, RunConfig, make_data, one_thread, run_ensemble
 from ..toy.samples import FOLLOWED, packed, sample_of
-from . import cache, measure
+from . import cache, measures
 from .cache import Kept
 from .cells import Cell, Tables, collect
 
@@ -84,9 +84,9 @@ def run(
 
 
 def lossless_overlap(problem: RegressionProblem, seed: int) -> float:
-    """Overlap (see :func:`~.measure.overlap`) where every weight ends at its true value, with zero loss."""
+    """Overlap (see :func:`~.measures.overlap`) where every weight ends at its true value, with zero loss."""
     data = make_data(problem, seed)
-    return measure.overlap(data.start.numpy(), data.true_weights.numpy())
+    return measures.overlap(data.start.numpy(), data.true_weights.numpy())
 
 
 def _cells(
@@ -148,18 +148,18 @@ def _measured(
     """One run in the data model that toy problems and networks share."""
     own = result.runs.loc[number]
     records = records.sort_values("step", ignore_index=True)
-    frame = measure.over_layers(records)
+    frame = measures.over_layers(records)
     frame["level_interval"], frame["loss"] = records["step_size"] / records["step_size"].iloc[0], records["loss"]
-    history = measure.normalised(frame, problem.steps)
+    history = measures.normalised(frame, problem.steps)
     scalars = {
         "error": own["loss"],
         "step_start": own["step_start"],
-        "crossings": own["crossings_per_step"] * measure.PER,
+        "crossings": own["crossings_per_step"] * measures.PER,
         "returns": own["oscillations"] / own["crossings"] if own["crossings"] else np.nan,
         **{name: own[name] for name in TRACKED},
-        **measure.scalars(history),
-        **measure.interval_scalars(blocks),
-        "overlap": measure.overlap(result.start[own["seed"]], result.codes[number]),
+        **measures.scalars(history),
+        **measures.interval_scalars(blocks),
+        "overlap": measures.overlap(result.start[own["seed"]], result.codes[number]),
         "steps": problem.steps,
         "seconds": seconds,
     }

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from aoqlab.lab import datasets
-from aoqlab.lab.claims import cache, measure, network_runs
+from aoqlab.lab.claims import cache, measures, network_runs
 from aoqlab.lab.training import TrainConfig, train
 from aoqlab.surgery import weight_sites
 
@@ -19,7 +19,7 @@ CONFIGS = {
     "statsq": dataclasses.replace(SMALL, method="statsq"),
     "fp32": dataclasses.replace(SMALL, method="fp32"),
 }
-REST = [*measure.SHARES, "crossings", "level_interval"]
+REST = [*measures.SHARES, "crossings", "level_interval"]
 
 
 def missing(configs, seeds, folder):
@@ -116,7 +116,7 @@ def test_overlap_is_that_of_each_layer_weighted_by_its_weights():
     config = dataclasses.replace(SMALL, threads=1, device="cpu", epochs=1)
     result = train(config, keep=False, quiet=True)
     expected = [
-        (measure.overlap(before.detach().flatten().numpy(), site.codes().flatten().numpy()), before.numel())
+        (measures.overlap(before.detach().flatten().numpy(), site.codes().flatten().numpy()), before.numel())
         for name, site in weight_sites(result.model).items()
         for before in [result.start.get_submodule(name).weight]
     ]

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from aoqlab.lab.claims import CLAIMS, FAMILIES, Results, load, report, report_page, shown
-from aoqlab.lab.claims.evaluate import evaluate, settle_all
+from aoqlab.lab.claims import CLAIMS, FAMILIES, Results, load, report, report_page, views
 from aoqlab.lab.claims.experiments import experiments
 from aoqlab.lab.claims.results import FILES, INFO
+from aoqlab.lab.claims.verdicts import evaluate, settle_all
 from aoqlab.lab.shared.documents import marks
 from aoqlab.lab.shared.notebooks import WIDGET
 
@@ -196,7 +196,7 @@ def test_the_headline_counts_verdicts_per_data_set(results):
 def test_evidence_shows_every_comparison_on_every_data_set(results):
     for claim in CLAIMS:
         own = results.statistics[results.statistics["claim"] == claim]
-        figure = shown.evidence(results, claim)
+        figure = views.evidence(results, claim)
         assert len(figure.axes) == own["statistic"].nunique() * own["data"].nunique()
         assert sum(ax.axison for ax in figure.axes) == len(own)
 
@@ -205,27 +205,27 @@ def test_panels_leave_out_what_has_no_rows_and_count_what_has_no_value(results):
     holed = results.runs.assign(error=results.runs["error"].mask(results.runs["seed"] == 0, np.inf))
     toys = dataclasses.replace(results, runs=holed)
     choose = lambda runs: runs[(runs["variant"] == "aoq") & (runs["data"] == "toy-reduced")]  # noqa: E731
-    _, panels = shown.panels(toys, "runs", choose, needs=["error"])
+    _, panels = views.panels(toys, "runs", choose, needs=["error"])
     ((data, (ax, rows)),) = panels.items()
     assert (data, len(rows)) == ("toy-reduced", 9)
     assert ax.get_title() == "toy-reduced, n = 9\n1 runs without a finite value"
-    figure, panels = shown.panels(results, "runs", lambda runs: runs[:0])
+    figure, panels = views.panels(results, "runs", lambda runs: runs[:0])
     assert panels == {}
     assert figure.axes[0].texts[0].get_text() == "no runs of these are stored"
 
 
 def test_the_best_setting_at_a_rate_has_no_failed_run(results):
-    runs = shown.largest(results.runs, "toy-reduced")
-    best = shown.best_per_rate(runs)
+    runs = views.largest(results.runs, "toy-reduced")
+    best = views.best_per_rate(runs)
     assert (best.groupby(["method", "lr"])["variant"].nunique() == 1).all()
     failed = best["variant"].iloc[0]
-    again = shown.best_per_rate(runs.assign(error=runs["error"].mask(runs["variant"] == failed, np.inf)))
+    again = views.best_per_rate(runs.assign(error=runs["error"].mask(runs["variant"] == failed, np.inf)))
     assert failed not in set(again["variant"])
 
 
 @pytest.mark.parametrize("data", ["toy-reduced", "digits-cnn"])
 def test_the_worth_of_crossings_is_what_the_claim_compares(results, data):
-    found = shown.worth_of_crossings(shown.largest(results.runs, data))
+    found = views.worth_of_crossings(views.largest(results.runs, data))
     assert set(found["method"]) == {"lsq", "aoq"}
     np.testing.assert_allclose(
         found["per_crossing"], found["explored_volume"] / (found["crossings"] * found["steps"] / 1000), rtol=1e-12
@@ -237,18 +237,18 @@ def test_the_worth_of_crossings_is_what_the_claim_compares(results, data):
 
 
 def test_the_worth_of_no_crossing_is_unknown(results):
-    runs = shown.largest(results.runs, "digits-cnn")
-    assert shown.worth_of_crossings(runs.assign(crossings=0.0))["per_crossing"].isna().all()
+    runs = views.largest(results.runs, "digits-cnn")
+    assert views.worth_of_crossings(runs.assign(crossings=0.0))["per_crossing"].isna().all()
 
 
 @pytest.mark.parametrize(("values", "wide"), [([1, 6], True), ([1, 4], False), ([0, 6], False), ([-1, 6], False)])
 def test_a_logarithmic_scale_is_for_positive_values_far_apart(values, wide):
-    assert shown.wide(pd.Series(values)) is wide
+    assert views.wide(pd.Series(values)) is wide
 
 
 def test_a_variant_says_its_shrink_factor_or_has_the_published_one():
     variants = pd.Series(["aoq", "aoq shrink_min=0.5", "aoq shrink_min=1 lr=0.01"])
-    assert shown.shrink_mins(variants, 0.3).tolist() == [0.3, 0.5, 1.0]
+    assert views.shrink_mins(variants, 0.3).tolist() == [0.3, 0.5, 1.0]
 
 
 @pytest.fixture(scope="module")
@@ -320,7 +320,7 @@ def test_the_grid_has_a_row_for_each_claim_and_a_column_for_each_data_set(result
         results.claims[~((results.claims["claim"] == "figure-2") & (results.claims["data"] == "digits-cnn"))]
     )
     head, _, *rows = (line.strip("| ").split(" | ") for line in lines.splitlines())
-    assert head == ["claim", *shown.one_each(results.claims)["data"].unique()]
+    assert head == ["claim", *views.one_each(results.claims)["data"].unique()]
     assert [row[0].split("`")[1] for row in rows] == list(CLAIMS)
     assert all(len(row) == len(head) for row in rows)
     assert [row[2] for row in rows if "`figure-2`" in row[0]] == ["not tried"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aoqlab import ThreeStage
-from aoqlab.lab.claims import cache, measure, toy_runs
+from aoqlab.lab.claims import cache, measures, toy_runs
 from aoqlab.lab.toy import samples
 from aoqlab.lab.toy.regression import RegressionProblem, RunConfig, make_data, run_ensemble
 
@@ -71,7 +71,7 @@ def test_the_numbers_match_the_ensemble(kept):
         np.testing.assert_allclose(runs[name], own[name], err_msg=name)
     for number in range(len(runs)):
         blocks = result.intervals[result.intervals["run"] == number]
-        expected = measure.interval_scalars(blocks)
+        expected = measures.interval_scalars(blocks)
         assert {name: runs.loc[number, name] for name in expected} == pytest.approx(expected, nan_ok=True)
     rates = history.groupby(["seed", "variant"], sort=False)["crossings"].mean()  # records lie equally far apart
     np.testing.assert_allclose(rates, runs["crossings"])
@@ -178,5 +178,5 @@ def test_other_settings_or_another_way_to_measure_are_other_runs(kept, monkeypat
 def test_under_the_lossless_solution_the_histograms_overlap_more_than_slices_do():
     problem = RegressionProblem(n_weights=2000, n_samples=100, batch_size=20, epochs=1)
     start = make_data(problem, 0).start.numpy()
-    slices = measure.overlap(start, np.digitize(start, [-0.5, 0.5]))
+    slices = measures.overlap(start, np.digitize(start, [-0.5, 0.5]))
     assert slices < 0.1 < 0.8 < toy_runs.lossless_overlap(problem, 0) <= 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .claim import At, Claim, Part
+from ..claim import At, Claim, Part
 
 
 def _deep(suffix: str, words: str) -> Part:

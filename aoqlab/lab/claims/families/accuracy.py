@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .claim import At, Best, Claim, Part
+from ..claim import At, Best, Claim, Part
 
 AOQ, OTHERS = Best("aoq grid"), Best("others grid")
 SMALLEST_GAIN = 0.4

@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 
 from aoqlab.lab.claims import CLAIMS
-from aoqlab.lab.claims.claim import At, Best, Beyond, Claim, Matched, Part
-from aoqlab.lab.claims.evaluate import evaluate, label, settle_all, unit_of
+from aoqlab.lab.claims.claim import ERROR, At, Best, Beyond, Claim, Matched, Part
 from aoqlab.lab.claims.experiments import Experiment
 from aoqlab.lab.claims.statistics import seeds_needed
-from aoqlab.lab.claims.units import ERROR
+from aoqlab.lab.claims.verdicts import evaluate, label, settle_all, unit_of
 
 TOY = Experiment("made up", "toy", "numbers", 10, ())
 NETWORK = dataclasses.replace(TOY, kind="network")

@@ -8,10 +8,9 @@ from dataclasses import asdict, replace
 import numpy as np
 import pandas as pd
 
-from .claim import At, Best, Beyond, Claim, Matched, NotRunError, Part, Selector
+from .claim import ERROR, At, Best, Beyond, Claim, Matched, NotRunError, Part, Selector
 from .experiments import LEAST, Experiment
 from .statistics import Comparison, compare, settle, together
-from .units import ERROR
 
 
 def evaluate(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from .claim import At, Best, Beyond, Claim, Part
-from .measure import PER
-from .units import RATE, VOLUME
+from ..claim import RATE, VOLUME, At, Best, Beyond, Claim, Part
+from ..measures import PER
 
 AOQ, LSQ, FROZEN = At("aoq"), At("lsq"), At("aoq frozen weights")
 BEST_AOQ, BEST_LSQ = Best("aoq grid"), Best("lsq grid")

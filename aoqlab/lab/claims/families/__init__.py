@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..claim import Claim
 from . import accuracy, decoupling, exploration, landscape, stages
-from .claim import Claim
 
 FAMILIES = {
     "landscape": landscape.CLAIMS,

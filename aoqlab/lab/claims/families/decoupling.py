@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .claim import At, Claim, Part
+from ..claim import At, Claim, Part
 
 AOQ, LSQ, COUPLED = At("aoq"), At("lsq"), At("aoq coupled")
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from ..plots import claim_evidence
 from .claim import Best
 from .experiments import BUDGETS
-from .exploration import per_crossing
-from .registry import CLAIMS
+from .families import CLAIMS
+from .families.exploration import per_crossing
 from .results import Results
 
 KINDS = ("landscape", "toy", "network")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .claim import At, Best, Beyond, Claim, Matched, Part, Selector
-from .units import ERROR, RATE, VOLUME
+from ..claim import ERROR, RATE, VOLUME, At, Best, Beyond, Claim, Matched, Part, Selector
 
 AOQ, LSQ = At("aoq"), Best("lsq equal")
 NO_SHRINK, MOST = "aoq shrink_min=1", "aoq shrink_min=0.1"
@@ -57,14 +56,7 @@ CLAIMS = (
                 ERROR,
                 on="toy",
             ),
-            Part(
-                "crossings, shrink_min 0.1 - shrink_min 1",
-                "crossings",
-                At(MOST),
-                At(NO_SHRINK),
-                +1,
-                RATE,
-            ),
+            Part("crossings, shrink_min 0.1 - shrink_min 1", "crossings", At(MOST), At(NO_SHRINK), +1, RATE),
         ),
         "Only three differences together make an optimum inside. Inside values compete for the first place, so "
         "the winner is chosen on one half of the seeds and judged on the other.",
@@ -76,14 +68,7 @@ CLAIMS = (
         At(NO_SHRINK),
         "AOQ errs {} more|less than without shrinking",
         "At the published shrink_min of 0.3.",
-        Part(
-            "crossings in the first stage, AOQ - without",
-            "crossings_shrink",
-            AOQ,
-            At(NO_SHRINK),
-            +1,
-            RATE,
-        ),
+        Part("crossings in the first stage, AOQ - without", "crossings_shrink", AOQ, At(NO_SHRINK), +1, RATE),
         Part("crossings after it, AOQ - without", "crossings_widen", AOQ, At(NO_SHRINK), +1, RATE),
     ),
     Claim(
@@ -206,14 +191,7 @@ CLAIMS = (
         ),
         (
             Part("growth of s_le over the stage", "widen_growth", AOQ, None, +1, "share of itself"),
-            Part(
-                "change of the crossing rate over the stage, AOQ",
-                "widen_calmed",
-                AOQ,
-                None,
-                -1,
-                RATE,
-            ),
+            Part("change of the crossing rate over the stage, AOQ", "widen_calmed", AOQ, None, -1, RATE),
             Part(
                 "change of the crossing rate over the stage, levels held",
                 "widen_calmed",

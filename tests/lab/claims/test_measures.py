@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
-from aoqlab.lab.claims.measure import interval_scalars, normalised, over_layers, overlap, scalars
+from aoqlab.lab.claims.measures import interval_scalars, normalised, over_layers, overlap, scalars
 from aoqlab.lab.training.intervals import summarise
 from aoqlab.tracker import OscillationTracker
 
