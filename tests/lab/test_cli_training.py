@@ -91,7 +91,7 @@ def test_a_run_goes_from_its_words_to_its_folder_and_is_not_overwritten(project,
     assert (start[0][:6], start[1:5], start[6]) == ("start-", ["fp32", "-", "0", "1/1"], "yes")
 
 
-def test_a_run_that_was_interrupted_goes_on_by_the_same_line(project, capsys, monkeypatch):
+def test_a_run_that_was_interrupted_resumes_by_the_same_line(project, capsys, monkeypatch):
     line = [*LINE, "--method", "fp32", "--epochs", "2", "--resume"]
     evaluate = Trainer.evaluate
 
@@ -180,7 +180,7 @@ def test_an_unknown_run_is_answered_with_those_there_are(project, capsys):
         (KeyboardInterrupt(), 130),
     ],
 )
-def test_what_a_user_can_mend_is_one_line_and_a_status(project, monkeypatch, capsys, error, status):
+def test_what_a_user_can_fix_is_one_line_and_a_status(project, monkeypatch, capsys, error, status):
     def fail(config):
         raise error
 

@@ -29,7 +29,7 @@ def test_seeds_are_enough_for_a_verdict_except_at_first_sight():
         assert (e.seeds >= LEAST[e.kind]) == (budget != "first" or e.kind == "landscape")
 
 
-def test_records_lie_where_stages_end(experiment):
+def test_records_are_where_stages_end(experiment):
     """A record an epoch, and stages that end at 0.2 and 0.6 of the training."""
     epochs = {v.config.epochs for v in experiment.variants if experiment.kind == "network"} - {None}
     assert all(epoch % 5 == 0 for epoch in epochs)

@@ -172,7 +172,7 @@ def test_variants_of_the_same_settings_share_a_run(trained, tmp_path):
     assert runs["variant"].tolist() == ["a", "b"] and runs["error"].nunique() == 1
 
 
-def test_a_run_that_diverges_is_the_worst_and_the_others_go_on(trained, tmp_path):
+def test_a_run_that_diverges_is_the_worst_and_the_others_continue(trained, tmp_path):
     bad = dataclasses.replace(SMALL, epochs=1, lr=1e30)
     configs = {"bad": bad, "good": dataclasses.replace(bad, lr=1e-3)}
     runs, history = network_runs.run(configs, [0], folder=tmp_path, jobs=1)

@@ -89,7 +89,7 @@ def test_a_second_call_trains_nothing_and_one_more_seed_only_that_seed(trained):
     assert (more.claims.set_index("claim").drop(RATIO)["n"] == 11).all()
 
 
-def test_an_interrupted_call_goes_on(trained, monkeypatch):
+def test_an_interrupted_call_resumes(trained, monkeypatch):
     train = toy_runs.run_ensemble
 
     def interrupted(configs, seeds, *rest, **options):
@@ -177,7 +177,7 @@ def test_a_mistake_is_one_sentence(capsys, words, said):
     assert shown.count("\n") == 1
 
 
-def test_ctrl_c_says_how_to_go_on(monkeypatch, capsys):
+def test_ctrl_c_says_how_to_resume(monkeypatch, capsys):
     def stop(*args, **options):
         raise KeyboardInterrupt
 

@@ -43,7 +43,7 @@ def missing(problem, configs, seeds, folder):
 
 
 def same(first, second):
-    """Equal bit for bit, but for when it was made and the time it took."""
+    """Equal bit for bit, except for when it was made and the time it took."""
     one, other = (table.drop(columns=["seconds", "made"]).reset_index(drop=True) for table in (first, second))
     return one.equals(other)
 
@@ -73,7 +73,7 @@ def test_the_numbers_match_the_ensemble(kept):
         blocks = result.intervals[result.intervals["run"] == number]
         expected = measures.interval_scalars(blocks)
         assert {name: runs.loc[number, name] for name in expected} == pytest.approx(expected, nan_ok=True)
-    rates = history.groupby(["seed", "variant"], sort=False)["crossings"].mean()  # records lie equally far apart
+    rates = history.groupby(["seed", "variant"], sort=False)["crossings"].mean()  # records are equally far apart
     np.testing.assert_allclose(rates, runs["crossings"])
     last = history[history["progress"] == 1]
     np.testing.assert_allclose(last["level_interval"], own["step_final"] / own["step_start"] / _factor(), rtol=1e-6)
@@ -136,7 +136,7 @@ def test_an_interrupted_call_keeps_what_was_done(tmp_path):
 
 
 def test_single_weights_of_the_first_seed_are_kept(tmp_path, kernels):
-    """The samples are those of the ensemble, also where the run alone is there and its sample is not."""
+    """The samples belong to the ensemble, also where the run alone is there and its sample is not."""
     shared = {"folder": tmp_path, "sampled": ["lsq", "aoq"]}
     runs, _, kept = toy_runs.run(SMALL, CONFIGS, SEEDS, **shared)
     assert kept["variant"].tolist() == ["lsq", "aoq"]

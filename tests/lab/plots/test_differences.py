@@ -107,7 +107,7 @@ def test_what_decides_comes_first_with_its_symbol_and_the_rest_is_without():
     figure.canvas.draw()
 
 
-def test_over_each_column_stands_the_verdict_on_the_claim():
+def test_over_each_column_is_the_verdict_on_the_claim():
     figure = claim_evidence(CLAIM, STATISTICS, EVIDENCE, columns=["digits", "toy", "elsewhere"])
     said = [[text.get_text() for text in ax.texts] for ax in figure.axes[:2]]
     assert {"digits", "? undecided"} <= set(said[0])

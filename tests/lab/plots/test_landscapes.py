@@ -37,7 +37,7 @@ def test_every_grid_point_is_a_dot(ax, find):
     assert set(np.unique(dots)) == set(np.arange(-1.5, 1.6, 0.5))
 
 
-def test_hulls_are_those_of_the_visited_points_grown_by_the_padding(ax, find):
+def test_hulls_are_of_the_visited_points_grown_by_the_padding(ax, find):
     draw(ax, paths=PATHS, hull_padding=0.1)
     (patch,) = find(ax, "hull-aoq")
     visited = PATHS.loc[PATHS["method"] == "aoq", ["q1", "q2"]].to_numpy()
@@ -91,7 +91,7 @@ def test_steps_count_not_rows(ax, find):
     assert {tuple(line.get_xydata()[0]) for line in find(ax, "path-aoq")} == {(-0.5, 0.5), (1.0, 1.0)}
 
 
-def test_ends_lie_on_the_grid_in_the_methods_colour(ax, find):
+def test_ends_are_on_the_grid_in_the_methods_colour(ax, find):
     draw(ax, paths=PATHS)
     ends = find(ax, "end-aoq")
     (ends,) = ends

@@ -76,7 +76,7 @@ def test_methods_stay_apart_for_every_eye(deficiency):
     ],
     ids=["variants", "verdicts", "tints"],
 )
-def test_what_stands_side_by_side_stays_apart_for_every_eye(colors, deficiency):
+def test_neighbours_stay_apart_for_every_eye(colors, deficiency):
     for one, other in combinations(colors, 2):
         assert np.linalg.norm(lab(one, deficiency) - lab(other, deficiency)) > 8, f"{one} and {other} look alike"
 

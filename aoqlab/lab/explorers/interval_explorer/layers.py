@@ -97,7 +97,7 @@ def _stored(name: str) -> tuple[str, dict[str, Layer]]:
 
 
 def _weights_of(folder: RunFolder) -> dict[str, Tensor]:
-    """Return the weights of a run: at its end or, while it trains, those of its newest checkpoint."""
+    """Return the weights of a run: at its end or, while it trains, in its newest checkpoint."""
     if (folder.path / MODEL).is_file():
         return load_file(folder.path / MODEL)
     newest = checkpoints.saved(folder.path)
