@@ -20,7 +20,7 @@ from aoqlab.kernels import native
 from aoqlab.lab import methods, models
 from aoqlab.lab.datasets.memory import in_memory
 from aoqlab.lab.training import TrainConfig
-from aoqlab.lab.training.build import accelerator_for
+from aoqlab.lab.training.devices import place_for
 from aoqlab.lab.training.engine import Trainer
 from aoqlab.surgery import quantize
 
@@ -45,7 +45,7 @@ def trainer(arch: str, method: str, bits: int, batch: int, side: int, *, tracked
     config = TrainConfig(
         arch=arch, method=method, bits=bits, epochs=1, batch_size=batch, lr=1e-3, record_every=RECORD_EVERY
     )
-    accelerator = accelerator_for(config)
+    place = place_for(config)
     images = data(4 * batch + 10, side)
     torch.manual_seed(0)
     start = models.create(arch, image_size=side)
@@ -54,7 +54,7 @@ def trainer(arch: str, method: str, bits: int, batch: int, side: int, *, tracked
     if chosen.weights is not None:
         sample, _ = next(iter(images.train.batches(0, seed=0, batch_size=min(64, batch))))
         quantize(model, weights=chosen.weights(bits), activations=chosen.activations(bits), sample=sample.cpu())
-    made = Trainer(config, chosen, model.train(), start.eval() if teacher else None, images, accelerator)
+    made = Trainer(config, chosen, model.train(), start.eval() if teacher else None, images, place)
     if not tracked:
         made.tracker = None
     return made

@@ -48,7 +48,6 @@ HOMES = {
     "ipywidgets": {6},
     "anywidget": {6},
     "argparse": {6},
-    "accelerate": {4, 5, 6},
     # not in helpers, which the command line loads at every start; not in plots, where tables alone are drawn
     "torch": {1, 2, 3, 4, 5, 6},
 }

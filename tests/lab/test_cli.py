@@ -125,7 +125,7 @@ def test_every_command_has_its_own_help(capsys, command):
 
 
 def test_help_loads_nothing_heavy():
-    heavy = ("torch", "numpy", "pandas", "matplotlib", "ipywidgets", "torchvision", "timm", "accelerate")
+    heavy = ("torch", "numpy", "pandas", "matplotlib", "ipywidgets", "torchvision", "timm")
     code = (
         "import sys; from aoqlab.lab.cli.commands import main\n"
         "try: main(['--help'])\n"

@@ -1,67 +1,37 @@
-"""What a training run is built of: device, images, networks, the full-precision start, the folder."""
+"""What a training run is built of: images, networks, the full-precision start, the folder."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from ...surgery import quantize
 from .. import datasets, methods, models
+from ..datasets import Dataset
 from ..methods import Method
 from ..shared.provenance import provenance
 from .config import TrainConfig
-from .distributed import leave_at_exit, prepare
+from .devices import Place
 from .folder import RunExistsError, RunFolder
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-    from ..datasets import Dataset
 
 SAMPLE = 256
 """Images of the batch that chooses and initialises the activation quantizers."""
 
 
-def accelerator_for(config: TrainConfig) -> Accelerator:
-    """HF accelerate on the device and with the precision that ``config`` asks for."""
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-
-    if config.device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"--device {config.device}: this Torch sees no GPU; use --device cpu")
-    if not torch.distributed.is_initialized():
-        AcceleratorState._reset_state(True)  # settings of an earlier run in this process
-    on_cpu = config.device == "cpu" or (config.device == "auto" and not torch.cuda.is_available())
-    if config.device.startswith("cuda:"):
-        if int(config.device[5:]) >= torch.cuda.device_count():
-            raise ValueError(f"--device {config.device}: there are {torch.cuda.device_count()} GPUs, counted from 0")
-        torch.cuda.set_device(config.device)
-    precision = config.mixed_precision
-    if precision == "auto":
-        precision = "bf16" if not on_cpu and torch.cuda.is_bf16_supported() else "no"
-    if precision == "fp16" and on_cpu:
-        raise ValueError("--mixed-precision fp16 needs a GPU; on the CPU take no or bf16")
-    prepare()
-    accelerator = Accelerator(cpu=on_cpu, mixed_precision=precision)
-    if accelerator.num_processes > 1:
-        leave_at_exit()
-    return accelerator
-
-
-def load_data(config: TrainConfig, accelerator: Accelerator) -> Dataset:
-    """The images that ``config`` names, on the accelerator's device."""
-    with accelerator.main_process_first():  # who decodes and keeps the pixels; the others read them
+def load_data(config: TrainConfig, place: Place) -> Dataset:
+    """Return the images that ``config`` names, on the device of ``place``."""
+    with place.main_first():  # it decodes and keeps the pixels; the others read them
         return datasets.load(
             config.data,
             root=config.root,
             image_size=config.image_size,
             download=config.download,
-            device=accelerator.device,
+            device=place.device,
         )
 
 
@@ -146,8 +116,8 @@ def check(config: TrainConfig, method: Method, data: Dataset, start: nn.Module |
         create(teacher_of(config), data)
 
 
-def new_folder(config: TrainConfig, data: Dataset, accelerator: Accelerator) -> RunFolder:
-    """Made and held by the main process; the others are told its name."""
+def new_folder(config: TrainConfig, data: Dataset, place: Place) -> RunFolder:
+    """Return the run's folder, which the main process makes and holds."""
 
     def record(name: str) -> dict[str, Any]:
         return {
@@ -156,26 +126,22 @@ def new_folder(config: TrainConfig, data: Dataset, accelerator: Accelerator) -> 
             "digest": config.digest(),
             "threads": torch.get_num_threads(),
             "images": data.fingerprint,
-            "processes": accelerator.num_processes,
-            "device": str(accelerator.device),
-            "gpu": torch.cuda.get_device_name() if accelerator.device.type == "cuda" else None,
-            "mixed_precision": str(accelerator.mixed_precision),
+            "processes": place.world,
+            "device": str(place.device),
+            "gpu": torch.cuda.get_device_name() if place.device.type == "cuda" else None,
+            "mixed_precision": place.precision,
             **provenance(),
         }
 
-    folder: RunFolder | None = None
-    outcome: list[str | None] = [None, None]  # the folder, or the reason why there is none
-    if accelerator.is_main_process:
+    folder, path, taken = None, None, None
+    if place.is_main:
         try:
             folder = RunFolder.create(config.name, config.default_name(), record)
-            outcome = [str(folder.path), None]
+            path = folder.path
         except RunExistsError as error:
-            outcome = [None, str(error)]
-    if accelerator.num_processes > 1:
-        from accelerate.utils import broadcast_object_list
-
-        outcome = broadcast_object_list(outcome)
-    path, reason = outcome
-    if path is None:
-        raise RunExistsError(reason)
-    return folder if folder is not None else RunFolder(Path(path))
+            taken = error
+    path, taken = place.from_main((path, taken))
+    if taken is not None:
+        raise taken
+    assert path is not None
+    return folder or RunFolder(path)

@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -28,9 +28,8 @@ from .evaluate import evaluate
 from .intervals import IntervalRecorder
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
-
     from ..datasets import Dataset
+    from .devices import Place
 
 # How often a loss that is not finite is looked for where looking makes the device wait.
 CHECK_EVERY = 50
@@ -59,14 +58,14 @@ class Trainer:
         model: nn.Module,
         teacher: nn.Module | None,
         data: Dataset,
-        accelerator: Accelerator,
+        place: Place,
         advance: Callable[[int], object] = lambda steps: None,
     ) -> None:
         assert config.epochs and config.batch_size and config.lr, "the configuration is resolved first"
-        self.config, self.method, self.data, self.accelerator = config, method, data, accelerator
-        self.world, self.rank = accelerator.num_processes, accelerator.process_index
+        self.config, self.method, self.data, self.place = config, method, data, place
+        self.world, self.rank, self.context = place.world, place.rank, place.autocast
         self.advance = advance
-        self.device = accelerator.device
+        self.device = place.device
         self.model = channels_last(model.to(self.device))
         self.teacher = None if teacher is None else channels_last(teacher.to(self.device)).eval()
         self.steps_per_epoch = data.train.steps(config.batch_size)
@@ -94,7 +93,7 @@ class Trainer:
             ).to(self.device)
         self.intervals = IntervalRecorder(self.quantizers)
         self.optimizer = self._make_optimizer()
-        self.prepared = accelerator.prepare_optimizer(self.optimizer, device_placement=False)
+        self.scaler = place.scaler()
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
         on_gpu = self.device.type == "cuda"
         compiled = config.compile == "yes" or (config.compile == "auto" and on_gpu)
@@ -138,10 +137,6 @@ class Trainer:
     def epoch(self) -> int:
         """The epoch that the next step belongs to, from 0."""
         return self.step // self.steps_per_epoch
-
-    def context(self) -> AbstractContextManager[object]:
-        """Return the context of mixed precision, where it is on."""
-        return self.accelerator.autocast() if self.accelerator.mixed_precision != "no" else nullcontext()
 
     def epochs(self, interrupted: Callable[[], bool] = lambda: False) -> Iterator[dict[str, Any]]:
         """Train to the end and yield the metrics of each epoch. Raises ``Stopped`` once ``interrupted()`` is true."""
@@ -223,14 +218,15 @@ class Trainer:
             )
         whole = loss if penalty is None else loss + penalty
         # With a loss scaler an overflow is no end: it skips the step and lowers the scale.
-        if self.step % self.check_every == 0 and self.accelerator.scaler is None:
+        if self.step % self.check_every == 0 and not self.scaler.is_enabled():
             value = whole.item()
             if self._anywhere(not math.isfinite(value)):
                 self._diverged(value)
-        self.prepared.zero_grad(set_to_none=True)
-        self.accelerator.backward(whole)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(whole).backward()
         average_gradients(self.model.parameters(), self.world)
-        self.prepared.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         if self.stage is not None and self.stage.perturbation:
             self._perturb(self.stage.perturbation)
         self.step += 1
@@ -334,7 +330,7 @@ class Trainer:
             "metrics": self.metrics,
             "timing": self.timing,
             "interval_rows": self.intervals.rows,
-            "scaler": None if self.accelerator.scaler is None else self.accelerator.scaler.state_dict(),
+            "scaler": self.scaler.state_dict(),
         }
         return checkpoints.Checkpoint(self.step, tensors, meta)
 
@@ -353,8 +349,8 @@ class Trainer:
         checkpoints.restore_optimizer(self.optimizer, self.names, saved.tensors)
         if self.tracker is not None:
             self.tracker.load_state_dict(checkpoints.part("tracker", saved.tensors))
-        if self.accelerator.scaler is not None and saved.meta.get("scaler"):
-            self.accelerator.scaler.load_state_dict(saved.meta["scaler"])
+        if saved.meta["scaler"]:
+            self.scaler.load_state_dict(saved.meta["scaler"])
         self.sums.copy_(saved.tensors["sums"])
         if self.rank:
             self.sums.zero_()  # they are sums of all processes together

@@ -28,7 +28,6 @@ from ..shared.provenance import provenance
 from . import checkpoint as checkpoints
 from .build import (
     absolute,
-    accelerator_for,
     check,
     create,
     load_data,
@@ -39,14 +38,13 @@ from .build import (
 )
 from .checkpoint import CheckpointError, CheckpointWarning
 from .config import TrainConfig
+from .devices import Place, place_for
 from .engine import Stopped, Trainer, channels_last
 from .evaluate import reestimate_batch_norm
 from .folder import CONFIG, MODEL, RESULT, RunExistsError, RunFolder
 from .reporting import audit_text, interruptible, postfix, progress_bar, write_events
 
 if TYPE_CHECKING:
-    from accelerate import Accelerator
-
     from ..datasets import Dataset
 
 BATCHES_FOR_NORM = 50
@@ -92,15 +90,15 @@ def train(
         raise ValueError("a run with a method or a start of its own is not kept: call train(..., keep=False)")
     with _threads(config.threads):
         keep_memory()
-        accelerator = accelerator_for(config)
-        data = load_data(config, accelerator)
+        place = place_for(config)
+        data = load_data(config, place)
         config = absolute(config).resolved(Path(config.data).name, len(data.train), data.image_size)
         method = method or methods.get(config.method, **config.method_options)
         check(config, method, data, start)
-        folder = new_folder(config, data, accelerator) if keep else None
+        folder = new_folder(config, data, place) if keep else None
         if folder is not None:
             config = dataclasses.replace(config, name=folder.path.name)
-        job = _Job(config, method, data, accelerator, folder, start, quiet, on_epoch)
+        job = _Job(config, method, data, place, folder, start, quiet, on_epoch)
         try:
             return job.run()
         finally:
@@ -120,27 +118,27 @@ def resume(name: str, *, quiet: bool = False, on_epoch: OnEpoch | None = None, w
     config = TrainConfig.from_dict(record["settings"])
     with _threads(record["threads"]):
         keep_memory()
-        accelerator = accelerator_for(config)
-        if accelerator.is_main_process:
+        place = place_for(config)
+        if place.is_main:
             folder.hold(wait)
-        accelerator.wait_for_everyone()
+        place.wait()
         try:
-            data = load_data(config, accelerator)
+            data = load_data(config, place)
             if record.get("images", data.fingerprint) != data.fingerprint:
                 raise CheckpointError(
                     f"the images in {config.data} are not those that {folder.path.name} was begun with; put them back, "
                     "or begin a new run"
                 )
             method = methods.get(config.method, **config.method_options)
-            return _Job(config, method, data, accelerator, folder, None, quiet, on_epoch).run()
+            return _Job(config, method, data, place, folder, None, quiet, on_epoch).run()
         finally:
             folder.release()
 
 
 def start_of(config: TrainConfig) -> TrainConfig:
     """The full-precision run that ``config`` begins from, by its name; other runs of the same settings share it."""
-    accelerator = accelerator_for(config)
-    data = load_data(config, accelerator)
+    place = place_for(config)
+    data = load_data(config, place)
     return start_on(absolute(config).resolved(Path(config.data).name, len(data.train), data.image_size), data)
 
 
@@ -152,14 +150,14 @@ class _Job:
         config: TrainConfig,
         method: Method,
         data: Dataset,
-        accelerator: Accelerator,
+        place: Place,
         folder: RunFolder | None,
         start: nn.Module | None,
         quiet: bool,
         on_epoch: OnEpoch | None,
     ) -> None:
-        self.config, self.method, self.data, self.accelerator, self.folder = config, method, data, accelerator, folder
-        self.quiet = quiet or not accelerator.is_main_process
+        self.config, self.method, self.data, self.place, self.folder = config, method, data, place, folder
+        self.quiet = quiet or not place.is_main
         self.on_epoch = on_epoch
         self.start = start
         self.layers = pd.DataFrame()
@@ -170,12 +168,12 @@ class _Job:
         if finished is not None:
             return finished
         start = self.start or self._full_precision(self.config)
-        start = start.to(self.accelerator.device).eval()
+        start = start.to(self.place.device).eval()
         teacher = self._teacher(start)
         with torch.random.fork_rng():
             model = self._quantized(start)
             self._show_layers()
-            trainer = Trainer(self.config, self.method, model, teacher, self.data, self.accelerator)
+            trainer = Trainer(self.config, self.method, model, teacher, self.data, self.place)
             digest = self.config.digest()
             if self.folder is not None:
                 saved = checkpoints.load_newest(self.folder.path, digest)
@@ -186,7 +184,7 @@ class _Job:
                     for row in trainer.epochs(interrupted):
                         bar.set_postfix_str(postfix(row), refresh=False)
                         self._keep(trainer, digest)
-                        if self.config.tensorboard and self.folder is not None and self.accelerator.is_main_process:
+                        if self.config.tensorboard and self.folder is not None and self.place.is_main:
                             write_events(self.folder.path, row)
                         if self.on_epoch is not None:
                             self.on_epoch(row, trainer)
@@ -203,7 +201,7 @@ class _Job:
 
     def _show_layers(self) -> None:
         """Print the audit of the layers, and keep it."""
-        if self.folder is not None and self.accelerator.is_main_process:
+        if self.folder is not None and self.place.is_main:
             self.folder.write_tables({"layers": self.layers})
         if not self.quiet:
             nothing = "full precision: no layer is quantized"
@@ -238,7 +236,7 @@ class _Job:
 
     def _keep(self, trainer: Trainer, digest: str) -> None:
         """Write a checkpoint and the tables so far."""
-        if self.folder is None or not self.accelerator.is_main_process:
+        if self.folder is None or not self.place.is_main:
             return
         checkpoints.save(self.folder.path, trainer.capture(digest))
         if time.monotonic() < self._tables_due:
@@ -278,12 +276,12 @@ class _Job:
         path = None
         if self.folder is not None:
             path = self.folder.path
-            if self.accelerator.is_main_process:
+            if self.place.is_main:
                 tensors = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
                 self.folder.write_tables(tables)  # a kill after the last checkpoint leaves them an epoch short
                 write_atomic(path / MODEL, lambda file: save_file(tensors, file, metadata={"arch": config.arch}))
                 self.folder.write_json(RESULT, {**result, "finished": provenance()})
-            self.accelerator.wait_for_everyone()
+            self.place.wait()
         return Result(config, result, tables, model, path, start)
 
     def _for_norm(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -312,9 +310,9 @@ class _Job:
         # Its own weights come from the file, so the ones it began with may be any.
         begun = dataclasses.replace(self.config, checkpoint=None, pretrained=False)
         with torch.random.fork_rng():
-            model = self._quantized(create(begun, self.data).to(self.accelerator.device).eval())
+            model = self._quantized(create(begun, self.data).to(self.place.device).eval())
         model.load_state_dict(state)
-        model = channels_last(model.to(self.accelerator.device))
+        model = channels_last(model.to(self.place.device))
         return Result(self.config, result, tables, model.eval(), path)
 
 

@@ -7,7 +7,8 @@ import torch
 
 from aoqlab.lab import datasets, methods, models
 from aoqlab.lab.training import TrainConfig
-from aoqlab.lab.training.build import accelerator_for, quantized
+from aoqlab.lab.training.build import quantized
+from aoqlab.lab.training.devices import place_for
 from aoqlab.surgery import weight_sites
 
 
@@ -18,7 +19,7 @@ from aoqlab.surgery import weight_sites
 )
 def test_precision_and_device_that_are_not_there_are_refused(settings, words):
     with pytest.raises(ValueError, match=words):
-        accelerator_for(TrainConfig(**settings))
+        place_for(TrainConfig(**settings))
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def launch(arguments, cwd, processes=2, **environment):
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
     common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
-    common |= {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", **environment}
+    common |= {"OMP_NUM_THREADS": "1", **environment}
     running = [
         subprocess.Popen(
             [sys.executable, *arguments],

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from aoqlab.lab import datasets, methods, models
-from aoqlab.lab.training.build import accelerator_for
+from aoqlab.lab.training.devices import place_for
 from aoqlab.lab.training.engine import Stopped, Trainer, compiled_or_eager
 from aoqlab.quantizers import AOQ
 from aoqlab.surgery import quantize, weight_sites
@@ -27,7 +27,7 @@ def make(small):
         if chosen.weights is not None:
             sample, _ = next(iter(data.train.batches(0, seed=0, batch_size=64, augment=False)))
             quantize(model, weights=chosen.weights(2), activations=chosen.activations(2), sample=sample)
-        return Trainer(config, chosen, model, start if teacher else None, data, accelerator_for(config))
+        return Trainer(config, chosen, model, start if teacher else None, data, place_for(config))
 
     return trainer
 
@@ -274,7 +274,7 @@ def test_a_users_quantizer_trains_and_is_tracked(small, own_quantizers, kind):
     model = models.create("digits_cnn", in_chans=1, image_size=8)
     sample, _ = next(iter(data.train.batches(0, seed=0, batch_size=64, augment=False)))
     quantize(model, weights=method.weights(2), activations=method.activations(2), sample=sample)
-    trainer = Trainer(config, method, model, None, data, accelerator_for(config))
+    trainer = Trainer(config, method, model, None, data, place_for(config))
     rows = list(trainer.epochs())
     assert rows[1]["train_loss"] < rows[0]["train_loss"]
     assert {q.grid for q in trainer.quantizers.values()} == {trainer.common_grid}
@@ -288,4 +288,4 @@ def test_a_method_that_freezes_needs_quantizers_that_do(make):
     trainer = make(epochs=1)
     method = replace(methods.get("lsq+freeze"), name="own")
     with pytest.raises(ValueError, match="'own' freezes weights; its quantizers must be Freezing, got AOQ"):
-        Trainer(trainer.config, method, trainer.model, None, trainer.data, trainer.accelerator)
+        Trainer(trainer.config, method, trainer.model, None, trainer.data, trainer.place)
