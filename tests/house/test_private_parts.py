@@ -20,7 +20,6 @@ ALLOWED = {
     "_version": "the counter behind autograd's check for tensors that were modified; described in its notes",
     "_dynamo": "the class of the errors of torch.compile, which torch.compiler does not export",
     "_actions": "argparse lists the options of a parser nowhere else",
-    "_reset_state": "accelerate keeps the settings of the first run in a process; the next may have others",
 }
 
 
@@ -51,9 +50,7 @@ def test_every_private_part_in_use_is_named():
 
 @pytest.mark.parametrize("name", sorted(ALLOWED))
 def test_a_private_part_that_is_named_is_there(name):
-    if name == "_reset_state":
-        owner = pytest.importorskip("accelerate.state").AcceleratorState
-    elif name == "_actions":
+    if name == "_actions":
         owner = argparse.ArgumentParser()
     else:
         owner = torch.Tensor if name == "_version" else torch

@@ -32,7 +32,7 @@ def load_folder(
     )
     sizes, channels, pixels = looked["sizes"], looked["channels"], looked["pixels"]
     native = _native_size(tree, sizes, image_size)
-    test_count = len(tree.files) - sum(tree.is_train)
+    test_count = len(tree.samples) - sum(tree.is_train)
     counts = f"{sum(tree.is_train):,} training and {test_count:,} test images"
     about = f"{name}: {counts} of {len(tree.classes)} classes in {folder}, {tree.split}"
 
@@ -60,11 +60,6 @@ def load_folder(
             device=device,
         )
 
-    paths = tree.paths
-    halves = [
-        ([paths[i] for i in rows], [tree.labels[i] for i in rows])
-        for rows in ([i for i, is_train in enumerate(tree.is_train) if is_train is half] for half in (True, False))
-    ]
     size = image_size or native
     assert size is not None, "_native_size raises where both are missing"
     depth = int(channels.max())
@@ -73,8 +68,10 @@ def load_folder(
         about += f", {grey:,} grey images read as colour"
     return streaming(
         name,
-        halves[0],
-        halves[1],
+        *(
+            [sample for sample, is_train in zip(tree.samples, tree.is_train, strict=True) if is_train is half]
+            for half in (True, False)
+        ),
         classes=tree.classes,
         channels=depth,
         description=about,
@@ -93,7 +90,7 @@ def _native_size(tree: Tree, sizes: Tensor, image_size: int | None) -> int | Non
         return int(height)
     if image_size is not None:
         return None
-    first = f"{tree.files[0].path} is {width}x{height} pixels"
+    first = f"{tree.paths[0]} is {width}x{height} pixels"
     if not len(other):
         raise ValueError(
             f"images are not square ({first}); give image_size=N (--image-size N) to scale and crop them to NxN"
@@ -101,7 +98,7 @@ def _native_size(tree: Tree, sizes: Tensor, image_size: int | None) -> int | Non
     row = int(other[0])
     height, width = sizes[row].tolist()
     raise ValueError(
-        f"images differ in size ({first}, {tree.files[row].path} is {width}x{height}); "
+        f"images differ in size ({first}, {tree.paths[row]} is {width}x{height}); "
         "give image_size=N (--image-size N) to scale and crop them all to NxN"
     )
 
@@ -111,7 +108,7 @@ def _one_depth(tree: Tree, channels: Tensor) -> int:
     first = int(channels[0])
     other = (channels != first).nonzero()
     if len(other):
-        files = sorted([(first, tree.files[0].path), (4 - first, tree.files[int(other[0])].path)])
+        files = sorted([(first, tree.paths[0]), (4 - first, tree.paths[int(other[0])])])
         raise ValueError(
             f"grey and colour images are mixed ({files[0][1]} is grey, {files[1][1]} is colour); "
             "convert them all to one kind"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -16,6 +15,7 @@ from torch.utils.data import Dataset as TorchDataset
 from ..shared.seeds import mixed
 from .base import Batch, Dataset, TestSplit, TrainSplit
 from .draws import Moment, order_of, seeded
+from .tree import Sample
 
 # Published statistics of ImageNet, which nearly every pretrained network expects; grey: of its luminance.
 NORMALISATION = {3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), 1: ((0.449,), (0.226,))}
@@ -30,32 +30,30 @@ class ImageFiles(TorchDataset[tuple[Tensor, int]]):
 
     def __init__(
         self,
-        paths: Sequence[Path],
-        labels: Sequence[int],
+        samples: Sequence[Sample],
         channels: int,
         plain: Callable[[Any], Tensor],
         augmented: Callable[[Any], Tensor],
     ) -> None:
-        self.paths, self.labels = paths, labels
+        self.samples = samples
         self.mode = "L" if channels == 1 else "RGB"
         self.plain, self.augmented = plain, augmented
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.samples)
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int]:
         index, seed = key
+        path, label = self.samples[index]
         try:
-            with Image.open(self.paths[index]) as file:
+            with Image.open(path) as file:
                 image = file.convert(self.mode)
         except Exception as error:
-            raise ValueError(
-                f"{self.paths[index]} can no longer be read ({error}); put the file back and resume"
-            ) from error
+            raise ValueError(f"{path} can no longer be read ({error}); put the file back and resume") from error
         if seed is None:
-            return self.plain(image), self.labels[index]
+            return self.plain(image), label
         with seeded(seed):
-            return self.augmented(image), self.labels[index]
+            return self.augmented(image), label
 
 
 class _Plan:
@@ -145,8 +143,8 @@ def workers_here() -> int:
 
 def streaming(
     name: str,
-    train: tuple[Sequence[Path], Sequence[int]],
-    test: tuple[Sequence[Path], Sequence[int]],
+    train: Sequence[Sample],
+    test: Sequence[Sample],
     *,
     classes: Sequence[str],
     channels: int,
@@ -156,7 +154,7 @@ def streaming(
     device: torch.device,
     workers: int | None,
 ) -> Dataset:
-    """A data set of image files (paths and labels), read again in every epoch.
+    """Return a data set of image files, which are read again in every epoch.
 
     Training: random resized crop (8 … 100% of the area) and flip; test: resize, then the middle 87.5%. ``workers``
     defaults to :func:`workers_here`.
@@ -173,7 +171,7 @@ def streaming(
     plain = create_transform(image_size, is_training=False, use_prefetcher=True)
     processes = workers_here() if workers is None else workers
     readers = [
-        Reader(ImageFiles(*split, channels, plain, augmented), channels, device, processes) for split in (train, test)
+        Reader(ImageFiles(split, channels, plain, augmented), channels, device, processes) for split in (train, test)
     ]
     return Dataset(
         name=name,

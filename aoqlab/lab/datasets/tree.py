@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 TEST_FOLDERS = ("val", "test", "valid", "validation")
 """In order of preference; ``test`` comes after ``val`` because ImageNet's test images have no labels."""
 HELD_OUT = 5
 """One image in this many is held out for testing where no folder says which."""
 
-
-@dataclass(frozen=True)
-class File:
-    """An image file; its size in bytes and time of change (ns) tell whether it is still the same."""
-
-    path: str
-    size: int
-    changed: int
+Sample = tuple[str, int]
+"""The path of an image and its label."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +26,7 @@ class Tree:
     """A folder of images: files with labels, the classes in order of name, and the split."""
 
     folder: Path
-    files: tuple[File, ...]
-    labels: tuple[int, ...]
+    samples: tuple[Sample, ...]
     is_train: tuple[bool, ...]
     classes: tuple[str, ...]
     split: str
@@ -41,98 +35,95 @@ class Tree:
     @property
     def paths(self) -> list[Path]:
         """The files, in order."""
-        return [Path(file.path) for file in self.files]
+        return [Path(path) for path, _ in self.samples]
 
     @property
+    def labels(self) -> list[int]:
+        """The label of each file."""
+        return [label for _, label in self.samples]
+
+    @cached_property
     def fingerprint(self) -> str:
-        """Changes with every file added, removed, renamed or rewritten; not with where the folder is."""
+        """A text that changes with every file added, removed, renamed or rewritten; not with the folder's place."""
         above = len(str(self.folder))
-        listing = [(file.path[above:], file.size, file.changed) for file in self.files]
+        states = [(path[above:], os.stat(path)) for path, _ in self.samples]
+        listing = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
         return hashlib.sha256(repr(listing).encode()).hexdigest()[:16]
 
 
 def list_tree(folder: Path) -> Tree:
-    """What is in ``folder``: ``train/`` and one of ``TEST_FOLDERS``, or class folders alone.
+    """Return what is in ``folder``: ``train/`` and one of ``TEST_FOLDERS``, or class folders alone.
 
     Without a test folder a fifth of every class is held out, the same images each time. Raises ``FileNotFoundError``
     or ``ValueError`` with a sentence on what is wrong.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder; give a folder that holds train/ and val/, or one per class")
-    if not any(_visible(folder)):
+    if not any(_is_visible(path) for path in folder.iterdir()):
         raise ValueError(f"{folder} is empty; put train/ and val/ with one folder of images per class into it")
-    train, test = _split_folders(folder)
-    classes = _classes(train)
-    if test is None:
-        return _held_out(folder, train, classes)
-    tested = _classes(test)
-    if classes.keys() != tested.keys():
-        only = [f"only {part.name}/ has {_few(has - other)}" for part, has, other in (
-            (train, classes.keys(), tested.keys()), (test, tested.keys(), classes.keys())) if has - other]  # fmt: skip
-        raise ValueError(f"{train.name}/ and {test.name}/ in {folder} differ in their classes: {'; '.join(only)}")
-    names = tuple(classes)
-    rows = [
-        (file, label, part is classes)
-        for part in (classes, tested)
-        for label, name in enumerate(names)
-        for file in part[name]
-    ]
-    files, labels, is_train = zip(*rows, strict=True)
-    return Tree(folder, files, labels, is_train, names, f"trained on {train.name}/, tested on {test.name}/")
-
-
-def _held_out(folder: Path, train: Path, classes: dict[str, list[File]]) -> Tree:
-    """The stratified split; at least one image of each class is held out."""
-    rows: list[tuple[File, int, bool]] = []
-    for label, (name, files) in enumerate(classes.items()):
-        if len(files) < 2:
-            raise ValueError(f"class folder {train / name} holds one image; put at least two in, to train and to test")
-        order = np.random.default_rng(0).permutation(len(files))
-        held = set(order[: max(1, round(len(files) / HELD_OUT))].tolist())
-        rows += [(file, label, number not in held) for number, file in enumerate(files)]
-    found, labels, is_train = zip(*rows, strict=True)
-    why = "no test folder, so a fixed fifth of every class is held out for testing"
-    return Tree(folder, found, labels, is_train, tuple(classes), why)
-
-
-def _split_folders(folder: Path) -> tuple[Path, Path | None]:
-    """Training and test folder; ``train`` among other classes is a class itself."""
-    inside = {entry.name for entry in _visible(folder) if entry.is_dir()}
+    inside = _folders_in(folder)
     test = next((name for name in TEST_FOLDERS if name in inside), None)
-    if "train" in inside and test is not None:
-        return folder / "train", folder / test
-    return (folder / "train" if inside == {"train"} else folder), None
+    if "train" not in inside or test is None:  # `train` among other classes is a class itself
+        return _held_out(folder, folder / "train" if inside == ["train"] else folder)
+    classes, samples = _samples(folder / "train")
+    tested, test_samples = _samples(folder / test)
+    if classes != tested:
+        pairs = (("train", classes, tested), (test, tested, classes))
+        only = [
+            f"only {name}/ has {_few(set(has) - set(other))}" for name, has, other in pairs if set(has) - set(other)
+        ]
+        raise ValueError(f"train/ and {test}/ in {folder} differ in their classes: {'; '.join(only)}")
+    is_train = (True,) * len(samples) + (False,) * len(test_samples)
+    return Tree(folder, (*samples, *test_samples), is_train, classes, f"trained on train/, tested on {test}/")
 
 
-def _classes(folder: Path) -> dict[str, list[File]]:
-    """Files of every class, in order of name; at least two classes, none empty."""
-    names = sorted(entry.name for entry in _visible(folder) if entry.is_dir())
+def _held_out(folder: Path, train: Path) -> Tree:
+    """Return the stratified split; at least one image of each class is held out."""
+    classes, samples = _samples(train)
+    labels = np.array([label for _, label in samples])
+    is_train = np.ones(len(samples), dtype=bool)
+    for label, name in enumerate(classes):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) < 2:
+            raise ValueError(f"class folder {train / name} holds one image; put at least two in, to train and to test")
+        order = np.random.default_rng(0).permutation(rows)
+        is_train[order[: max(1, round(len(rows) / HELD_OUT))]] = False
+    why = "no test folder, so a fixed fifth of every class is held out for testing"
+    return Tree(folder, tuple(samples), tuple(is_train.tolist()), classes, why)
+
+
+def _samples(folder: Path) -> tuple[tuple[str, ...], list[Sample]]:
+    """Return the classes in order of name, at least two, and their images at any depth, none without."""
+    from torchvision.datasets.folder import make_dataset
+
+    names = _folders_in(folder)
     if not names:
         raise ValueError(f"{folder} has no class folders; put the images of each class into a folder of its own")
-    classes = {name: sorted(_images(folder / name), key=lambda file: file.path) for name in names}
-    if empty := [name for name, files in classes.items() if not files]:
-        raise ValueError(f"class folder {folder / empty[0]} holds no images ({', '.join(sorted(SUFFIXES))})")
+    numbers = {name: label for label, name in enumerate(names)}
+    above = len(str(folder))
+    samples = make_dataset(str(folder), numbers, is_valid_file=lambda path: _is_image(path[above:]), allow_empty=True)
+    filled = {label for _, label in samples}
+    if empty := [name for name, label in numbers.items() if label not in filled]:
+        raise ValueError(f"class folder {folder / empty[0]} holds no images ({', '.join(SUFFIXES)})")
     if len(names) == 1:
         raise ValueError(f"{folder} has only one class, {names[0]}; classification needs at least two")
-    return classes
+    return tuple(names), samples
 
 
-def _images(folder: Path) -> Iterator[File]:
-    """Image files at any depth."""
-    for entry in _visible(folder):
-        if entry.is_dir():
-            yield from _images(Path(entry.path))
-        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:
-            about = entry.stat()
-            yield File(entry.path, about.st_size, about.st_mtime_ns)
+def _is_image(path: str) -> bool:
+    """Whether a file is an image by its name, and neither hidden nor in a hidden folder."""
+    return path.lower().endswith(SUFFIXES) and f"{os.sep}." not in path
 
 
-def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Entries except for hidden ones, which systems leave behind (``._a.jpg``, ``.DS_Store``)."""
-    with os.scandir(folder) as entries:
-        yield from (entry for entry in entries if not entry.name.startswith("."))
+def _folders_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and _is_visible(path))
 
 
-def _few(names: Sequence[str] | set[str]) -> str:
+def _is_visible(path: Path) -> bool:
+    """Whether a file is not hidden, as those are that systems leave behind (``._a.jpg``, ``.DS_Store``)."""
+    return not path.name.startswith(".")
+
+
+def _few(names: Collection[str]) -> str:
     ordered = sorted(names)
     return ", ".join(ordered[:3]) + (f" and {len(ordered) - 3} more" if len(ordered) > 3 else "")
