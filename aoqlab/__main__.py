@@ -1,14 +1,13 @@
 """The command ``aoqlab``, also ``python -m aoqlab``: it opens the laboratory, or says how to install it."""
 
 import sys
+from importlib import import_module
 
 
 def main() -> int:
     """Run one command of the laboratory and return its exit status."""
     try:
-        from aoqlab.lab.cli import main as run_command
-
-        return run_command()
+        return int(import_module("aoqlab.lab.cli").main())
     except ModuleNotFoundError as error:
         if str(error.name).startswith("aoqlab"):
             raise  # no package that an installation could lack

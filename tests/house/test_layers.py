@@ -20,6 +20,7 @@ CORE_NEEDS = {"torch", "numpy", "pandas", "jaxtyping"}
 # Patterns of module names without "aoqlab.", and the row of each. Row 0 holds helpers of the whole laboratory.
 # Row 4.5 is apart: figures are drawn from tables, so plots see no other row, and only rows 5 and 6 draw.
 ROWS = {
+    "__main__": 1,
     "kernels": 1,
     "grids": 1,
     "ste": 1,
@@ -64,8 +65,7 @@ FORBIDDEN = {
 MODULES = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted(PACKAGE.rglob("*.py"))
-    # the tables of contents and the command, which lead into the lab
-    if path not in (PACKAGE / "__init__.py", PACKAGE / "__main__.py", PACKAGE / "lab" / "__init__.py")
+    if path not in (PACKAGE / "__init__.py", PACKAGE / "lab" / "__init__.py")  # the tables of contents
 }
 
 
