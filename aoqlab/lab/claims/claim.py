@@ -98,7 +98,7 @@ class Matched:
 
 @dataclass(frozen=True)
 class Beyond:
-    """The runs of one variant, less those of another on the same seeds."""
+    """The runs of one variant, less the runs of another on the same seeds."""
 
     variant: str
     base: str
@@ -144,7 +144,7 @@ class Part:
     form: Form = "difference"
     scale: float = 1.0
     mark: float = 0.0
-    """What the effect has to lie beyond, in the unit."""
+    """What the effect has to be beyond, in the unit."""
     on: Kind | None = None
     """The kind of data it is meant for; ``None``: any."""
     derive: Callable[[pd.DataFrame], pd.Series] | None = None
@@ -197,11 +197,11 @@ class Claim:
     parts: tuple[Part, ...]
     """All of these must hold."""
     also: tuple[Part, ...] = ()
-    """Shown beside, with intervals; they decide nothing."""
+    """Shown for comparison, with intervals; they decide nothing."""
     because: str = ""
     """Why this statistic, and what it leaves open; also where it was revised after a look at results."""
     of_those_run: bool = False
-    """Whether parts whose runs were not made are left out, as long as one is left; else the claim is."""
+    """Whether parts whose runs were not made are left out, as long as one is left; otherwise the claim is."""
 
     def concerns(self, kind: Kind) -> bool:
         """Whether the claim can be asked of this kind of data; a claim about the landscape is of no other."""
@@ -232,7 +232,7 @@ def tuned(runs: pd.DataFrame, settings: Sequence[str], *, value: str) -> pd.Data
 
     Seeds of even rank are judged at the setting chosen on the odd ones, and the other way round, so that no choice
     flatters its own result. (Leaving out one seed at a time would do the opposite: a seed on which a setting happens to
-    fail is the very one whose absence makes that setting look best.) With a single seed the choice is made on it.
+    fail is the one whose absence makes that setting look best.) With a single seed the choice is made on it.
     Indexed by seed.
     """
     seeds = sorted(runs["seed"].unique())

@@ -1,6 +1,6 @@
 """Which runs each budget makes, on which data: the settings of every variant.
 
-Written down before any result, but for ranges: those at whose end a best setting had lain reach further since, and the
+Written down before any result, except for ranges: where a best setting was at an end, they reach further since, and the
 middle learning rate on the reduced images is lower.
 """
 

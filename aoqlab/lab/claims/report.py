@@ -18,7 +18,7 @@ from .statistics import MOST_SEEDS
 from .views import data_sets, one_each
 
 EDGE = "‡"
-"""After a verdict for which a best setting lies at the end of the range tried."""
+"""After a verdict for which a best setting is at the end of the range tried."""
 PART = "claims"
 """Of docs/claims.md, see :mod:`aoqlab.lab.shared.documents`."""
 
@@ -29,7 +29,7 @@ def protocol(claim: Claim) -> str:
     for part in claim.parts:
         where = {"landscape": "", "toy": " (toy problems)", "network": " (networks)", None: ""}[part.on]
         side = "above" if part.direction > 0 else "below"
-        lines.append(f"- Decides{where}: *{part.statistic}* lies {side} {part.mark:g} {part.unit}.")
+        lines.append(f"- Decides{where}: *{part.statistic}* is {side} {part.mark:g} {part.unit}.")
     for budget in BUDGETS:
         needs = [
             f"{sum(claim.asks_for(v.name, v.groups) for v in e.variants)} settings on {e.data}, {e.seeds} seeds"
@@ -38,19 +38,19 @@ def protocol(claim: Claim) -> str:
         ]
         lines += [f"- Runs at budget {budget}: {'; '.join(needs)}."] if needs else []
     if claim.also:
-        lines.append(f"- Beside it, deciding nothing: {'; '.join(f'*{part.statistic}*' for part in claim.also)}.")
+        lines.append(f"- For comparison, deciding nothing: {'; '.join(f'*{part.statistic}*' for part in claim.also)}.")
     return "\n".join(lines) + (f"\n\n{claim.because}" if claim.because else "")
 
 
 def findings_of(results: Results, claim: Claim, kind: Kind | None = None) -> str:
-    """The verdict on one claim on every data set, as Markdown, with what it hangs on."""
+    """The verdict on one claim on every data set, as Markdown, with what it depends on."""
     rows = one_each(results.claims)
     rows = rows[(rows["claim"] == claim.id) & (rows["kind"].eq(kind) if kind else True)]
     lines = [f"**`{claim.id}`**: {claim.sentence}", ""]
     if rows.empty:
         lines.append("- Not tried: no runs of it are stored.")
     for row in rows.to_dict("records"):
-        hangs = "" if row["parts"] == 1 else f" (of {row['parts']} that must hold, the one it hangs on)"
+        hangs = "" if row["parts"] == 1 else f" (of {row['parts']} that must hold, the one it depends on)"
         lines.append(
             f"- {row['data']}: {verdict_look(row['verdict']).symbol} **{row['verdict']}**. {row['statistic']}{hangs}: "
             f"{_effect(row)}, {row['agree']} of {row['n']} seeds agree{_reason(row)}."
@@ -123,7 +123,7 @@ def headline(results: Results) -> str:
 
 
 def markdown_table(claims: pd.DataFrame) -> str:
-    """Verdicts as a Markdown table: a row per claim and data set; a claim's sentence stands in its first row."""
+    """Verdicts as a Markdown table: a row per claim and data set; a claim's sentence is in its first row."""
     head = "| claim | data | effect, 95% interval | n (agree) | verdict | seeds to settle |"
     rows, told = [], set()
     for row in one_each(claims).to_dict("records"):
@@ -167,7 +167,7 @@ def _framed(results: Results, table: str) -> str:
     sets = "; ".join(f"*{row.data}* ({row.budget}, n = {_n(shown, row.data)}): {row.title}" for row in _per_data(shown))
     at_edge = shown[shown["edge"] != ""]
     edges = "; ".join(f"`{row.claim}` on {row.data}: {row.edge}" for row in at_edge.itertuples())
-    more = f"\n\n{EDGE} A best setting lies at the end of the range that was tried ({edges})." if edges else ""
+    more = f"\n\n{EDGE} A best setting is at the end of the range that was tried ({edges})." if edges else ""
     return f"{_origin(shown)}\n\n{table}{more}\n\nData (budget, seeds): {sets}."
 
 
@@ -182,10 +182,10 @@ def readme_differs(results: Results, path: str | Path) -> bool:
 
 
 def _effect(row: dict) -> str:
-    beyond = "" if not row["mark"] else f" (to lie {'above' if row['direction'] > 0 else 'below'} {row['mark']:g})"
+    beyond = "" if not row["mark"] else f" (to be {'above' if row['direction'] > 0 else 'below'} {row['mark']:g})"
     if not np.isfinite(row["effect"]):
         return f"nothing to compare with{beyond}"
-    # Differences of equal errors are zero but for rounding.
+    # Differences of equal errors are zero except for rounding.
     effect, low, high = (0.0 if abs(row[k]) < ROUNDING else row[k] for k in ("effect", "low", "high"))
     return f"{effect:+.3g} [{low:+.3g}, {high:+.3g}] {row['unit']}{beyond}"
 

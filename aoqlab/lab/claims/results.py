@@ -37,7 +37,7 @@ class Results:
     claims: pd.DataFrame
     """A row per claim, data set and budget, with the verdict."""
     statistics: pd.DataFrame
-    """A row per comparison: those that decide, and those beside."""
+    """A row per comparison: deciding ones, and others for comparison."""
     differences: pd.DataFrame
     """A row per comparison and seed."""
     runs: pd.DataFrame
@@ -143,7 +143,7 @@ def _joined(old: pd.DataFrame | None, fresh: list[pd.DataFrame], judged: list[st
     parts = [new]
     if old is not None and len(new):
         keys = ["budget", "data"]
-        # With a part of the claims, what belongs to the others stays beside.
+        # With a part of the claims, what belongs to the others stays.
         keys.append("claim" if "claim" in old else "variant")
         replaced = pd.MultiIndex.from_frame(new[keys].drop_duplicates())
         if len(judged) == len(CLAIMS):

@@ -31,7 +31,7 @@ COLUMNS = {"error": "loss", "crossings": "crossings_rate", "oscillating": "oscil
 def draw_toy(data: str, problem: RegressionProblem, runs: pd.DataFrame, history: pd.DataFrame, folder: Path) -> None:
     """Draw surface, other measures, profile, oscillation over time, and Figure 2 into ``figures/<data>-*``.
 
-    ``runs``, ``history``: those of the data set, from the tables in ``folder``.
+    ``runs``, ``history``: of the data set, from the tables in ``folder``.
     """
     runs = runs[runs["variant"].isin(surface.settings())].rename(columns=COLUMNS)
     seeds, seed = sorted(runs["seed"].unique()), int(min(runs["seed"]))

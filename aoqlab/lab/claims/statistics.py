@@ -112,7 +112,7 @@ def bootstrap_interval(differences: Iterable[float], *, level: float = 0.95) -> 
 
     ``[m - q_high se, m - q_low se]``, q being the quantiles of ``t* = (m* - m) / se*`` over resamples. With 5 to 10
     seeds it covers the truth in 93 to 96% of simulated experiments, where bootstraps of the mean alone (scipy's methods
-    percentile and BCa) cover 81 to 90%. Below five values resampling has too little to go on, and Student's t
+    percentile and BCa) cover 81 to 90%. Below five values resampling has too little data, and Student's t
     interval is returned; one value has none: (-inf, inf). Equal values give a point. Source: Efron and Tibshirani, An
     Introduction to the Bootstrap, section 12.5.
     """
@@ -140,7 +140,7 @@ def standard_error(values: np.ndarray) -> float:
 def resampled_t(values: np.ndarray, *, distinct: int = 2) -> np.ndarray:
     """``t* = (m* - m) / se*`` over 9,999 resamples of n unequal values (scipy's bootstrap), the same in every call.
 
-    Resamples of fewer than ``distinct`` of the n values, and those of equal values, which have no t, are left out.
+    Resamples of fewer than ``distinct`` of the n values, and resamples of equal values, which have no t, are left out.
     """
     n, centred = len(values), (values - values.mean()) / values.std(ddof=1)
 
@@ -161,7 +161,7 @@ def resampled_t(values: np.ndarray, *, distinct: int = 2) -> np.ndarray:
 
 
 def verdict_of(low: float, high: float, direction: int) -> Verdict:
-    """*reproduced* if the interval lies on the claimed side of zero (direction +1 or -1), *not reproduced* if on the
+    """*reproduced* if the interval is on the claimed side of zero (direction +1 or -1), *not reproduced* if on the
     other, *undecided* if it holds zero.
     """
     if direction not in (-1, 1):

@@ -18,7 +18,7 @@ def evaluate(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Verdicts (a row per claim), statistics (a row per comparison) and differences (a row per comparison and seed).
 
-    ``runs`` are those of this data set. Verdicts stand alone here; :func:`settle_all` accounts for their number. Claims
+    ``runs`` are of this data set. Verdicts are uncorrected here; :func:`settle_all` accounts for their number. Claims
     whose runs were not made are left out.
     """
     verdicts, statistics, differences = [], [], []
@@ -127,12 +127,12 @@ def _compared(part: Part, runs: pd.DataFrame, experiment: Experiment) -> tuple[p
 
 
 def _edges(part: Part, runs: pd.DataFrame) -> list[str]:
-    """Best settings of a comparison that lie at the end of the range that was tried."""
+    """Best settings of a comparison that are at the end of the range that was tried."""
     selectors = [s for s in (part.first, part.second) if isinstance(s, Best)]
     return [text for selector in selectors for text in selector.at_edge(runs)]
 
 
 def _weakest(results: list[tuple[Part, pd.Series, Comparison]], verdict: str) -> tuple[Part, pd.Series, Comparison]:
-    """The part that the verdict hangs on: one that has it, and of those the one nearest to tipping over."""
+    """Return the part on which the verdict depends: of the parts that have it the one nearest to changing."""
     same = [r for r in results if r[2].verdict == verdict] or results
     return max(same, key=lambda r: r[2].p) if verdict != "not reproduced" else min(same, key=lambda r: r[2].p)
