@@ -86,7 +86,7 @@ def test_a_run_goes_from_its_words_to_its_folder_and_is_not_overwritten(project,
     assert cli.main(["runs"]) == 0
     table = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert table[0] == ["run", "method", "bits", "seed", "epochs", "accuracy", "finished"]
-    start, mine = sorted(table[1:], key=lambda row: row[0], reverse=True)
+    start, mine = sorted(table[2:], key=lambda row: row[0], reverse=True)
     assert (mine[:5], mine[6]) == (["mine", "aoq", "2", "0", "1/1"], "yes")
     assert (start[0][:6], start[1:5], start[6]) == ("start-", ["fp32", "-", "0", "1/1"], "yes")
 
