@@ -22,6 +22,8 @@ ALLOWED = {
     "_actions": "argparse lists the options of a parser nowhere else",
 }
 
+NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}  # public, whatever their names look like
+
 
 def used(folder):
     """Name with a leading underscore -> where it is read, for those that the folder does not define."""
@@ -41,7 +43,8 @@ def used(folder):
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 for name in [*(node.module or "").split("."), *(alias.name for alias in node.names)]:
                     places[name].append(f"{path.name}:{node.lineno}")
-    return {n: at for n, at in places.items() if n.startswith("_") and not n.startswith("__") and n not in own}
+    private = {name for name in places if name.startswith("_") and not name.startswith("__")}
+    return {name: places[name] for name in private - own - NAMED_TUPLE}
 
 
 def test_every_private_part_in_use_is_named():
