@@ -147,11 +147,12 @@ def test_the_page_of_an_explorer_fetches_nothing_and_survives_its_own_data(waves
 
 def test_displaying_gives_the_live_widget_and_the_page_as_two_outputs(waves, monkeypatch):
     shown = []
-    monkeypatch.setattr("IPython.display.publish_display_data", shown.append)
+    monkeypatch.setattr("IPython.display.publish_display_data", lambda data, **more: shown.append((data, more)))
     waves._ipython_display_()
-    live, page = shown
+    (live, _), (page, more) = shown
     assert live["application/vnd.jupyter.widget-view+json"]["model_id"] == waves.model_id
     assert "text/html" not in live and waves._page in page["text/html"]
+    assert more == {"transient": {"display_id": waves._page}}  # by which the page can be replaced
 
 
 def test_an_exported_notebook_keeps_the_page_and_fetches_nothing(waves, tmp_path):

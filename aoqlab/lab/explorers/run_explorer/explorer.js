@@ -1,9 +1,5 @@
 // The run explorer: two trainings at one epoch and over all of them; level shares, step sizes, crossings, oscillating
-<<<<<<< HEAD
 // share, transitions, and a table of all layers. All numbers of a run are here, so sliding needs no kernel.
-=======
-// share, transitions, and a table of all layers. All numbers of a run are here, so sliding asks no kernel.
->>>>>>> 54ca96c (Only the claims still have words to avoid)
 
 import { chosenRuns } from "./chosen.js";
 import { layerTable } from "./layer_table.js";

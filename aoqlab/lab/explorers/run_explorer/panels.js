@@ -13,11 +13,7 @@ const COURSES = {
   volume: { title: "explored share of the log-volume", yformat: percentTick, from0: true, small: true },
 };
 
-<<<<<<< HEAD
 // Step sizes belong to layers: for the whole network the step size of every layer is drawn.
-=======
-// Step sizes belong to layers: for the whole network every layer's is drawn.
->>>>>>> 54ca96c (Only the claims still have words to avoid)
 const linesOf = (run, name, layer, whole) =>
   name === "intervals" && layer === whole
     ? run.layers.filter((l) => l !== whole).map((l) => run.over(name, l))
