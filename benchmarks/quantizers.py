@@ -24,7 +24,7 @@ def gradients(quantizer: torch.nn.Module, x: torch.Tensor, gradient: torch.Tenso
 
 
 def per_level(x: torch.Tensor, quantizer: AOQ) -> torch.Tensor:
-    """The textbook form: one dense mask per level, and autograd through all of them."""
+    """Fake-quantize in the textbook form: one dense mask per level, and autograd through all of them."""
     thresholds, levels = quantizer.thresholds(), quantizer.grid.levels(quantizer.level_step)
     edges = [-torch.inf, *thresholds.tolist(), torch.inf]
     out = sum(((x >= low) & (x < high)) * level for low, high, level in zip(edges, edges[1:], levels, strict=False))

@@ -106,8 +106,9 @@ print(peak())
 
 
 def memory(method: str, bits: int) -> float:
-    """Peak resident memory in MiB of a process that makes a few training steps; median of five, for the C library
-    splits its memory otherwise each time.
+    """Return the peak resident memory in MiB of a process that makes a few training steps.
+
+    It is the median of five, because the C library splits its memory differently each time.
     """
     command = [sys.executable, "-c", MEMORY, method, str(bits)]
     return statistics.median(

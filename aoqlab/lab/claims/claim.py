@@ -59,7 +59,7 @@ class Best:
         return tuned(finite, ["variant"], value="error")
 
     def at_edge(self, runs: pd.DataFrame) -> list[str]:
-        """What was chosen at the end of the range that was tried, where a wider range might have served better."""
+        """Return what was chosen at an end of the range tried, where a wider range might have served better."""
         own, chosen = _members(runs, self.group), self.chosen(runs)
         found = []
         for setting in TUNED_OVER:

@@ -98,7 +98,7 @@ class Experiment:
 
 
 def experiments(budget: str, images: str | Path | None = None) -> list[Experiment]:
-    """What a budget runs. ``images``: a folder of images (or cifar10, cifar100) for the larger two budgets.
+    """Return what a budget runs. ``images``: a folder of images (or cifar10, cifar100) for the larger two budgets.
 
     Raises ``ValueError`` for an unknown budget, and for images at the smaller two.
     """
@@ -249,7 +249,7 @@ FULL_NETWORKS = ("resnet20", "mobilenetv2_100", "deit_tiny_patch16_224", "swin_t
 
 
 def _full(arch: str, images: str) -> Experiment:
-    """The published recipe; every method and control on ResNet-20, the main ones on the larger networks."""
+    """Return the published recipe; every method and control on ResNet-20, the main ones on the larger networks."""
     small = arch == "resnet20"
     base = TrainConfig(arch=arch, data=images, lr=PUBLISHED_LR, image_size=None if small else LARGER)
     size = "" if small else f" at {LARGER} pixels"

@@ -18,7 +18,7 @@ DONE = "complete"
 
 
 def reduced(images: str | Path, folder: Path) -> Path:
-    """The first 200 training and 100 test images of each class of ``images``, as PNG files in ``folder``.
+    """Write the first 200 training and 100 test images of each class of ``images`` as PNG files into ``folder``.
 
     ``images``: a folder, or the name of a data set; returns the new folder, which is used again if it is there. Raises
     ``ValueError`` where the images are too large to be held in memory.

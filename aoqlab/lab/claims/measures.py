@@ -21,7 +21,7 @@ SLACK = 1e-9
 
 
 def over_layers(history: pd.DataFrame) -> pd.DataFrame:
-    """A tracker's ``history_frame`` (a row per step and layer) with all layers together.
+    """Return a tracker's ``history_frame`` (a row per step and layer) with all layers together.
 
     Columns ``step``, ``crossings_total`` (thresholds crossed per weight since the start), ``oscillations_total``
     (changes opposite to the weight's last one) and the shares of ``SHARES``, means over layers weighted by their number
@@ -40,7 +40,7 @@ def over_layers(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def normalised(frame: pd.DataFrame, total_steps: int) -> pd.DataFrame:
-    """What :func:`over_layers` made, with ``progress`` and the rates of ``crossings`` and ``oscillations``.
+    """Return what :func:`over_layers` made, with ``progress`` and the rates of ``crossings`` and ``oscillations``.
 
     Rates are per weight and 1000 steps since the record before; they are missing at the first record. Columns
     ``level_interval`` and ``loss`` are kept where they are there.
@@ -75,7 +75,7 @@ def scalars(history: pd.DataFrame) -> dict[str, float]:
         return float((rate[inside] * taken).sum() / taken.sum()) if inside.any() else np.nan
 
     def at(column: str, when: float) -> float:
-        """The value at the record nearest to this moment."""
+        """Return the value at the record nearest to this moment."""
         return float(history[column].to_numpy()[np.abs(progress - when).argmin()])
 
     quarter = (CALMED - SHRUNK) / 4

@@ -83,7 +83,7 @@ def _cells(configs: Mapping[str, TrainConfig], seeds: Sequence[int], device: str
 
 
 def _key(config: TrainConfig, data: Dataset) -> str:
-    """The same wherever the images are; others when they change."""
+    """Return a digest that is the same wherever the images are, and another when they change."""
     plain = dataclasses.replace(config, root=None, data=Path(config.data).name)
     # "auto" is another precision on another device.
     where = f"{config.device} {config.mixed_precision}"
@@ -91,7 +91,7 @@ def _key(config: TrainConfig, data: Dataset) -> str:
 
 
 def begin_and_end(result: Result) -> dict[str, Any]:
-    """What only the networks can tell.
+    """Return what only the networks can tell.
 
     ``overlap``: of the histograms of pre-trained weights per final level, mean over layers weighted by their number of
     weights (NaN without quantized layers); ``intervals``: layer -> learned step size before the first step.
@@ -112,7 +112,7 @@ def begin_and_end(result: Result) -> dict[str, Any]:
 
 
 def _measured(outcome: Outcome) -> Kept:
-    """The run in the data model that toy problems and networks share."""
+    """Return the run in the data model that toy problems and networks share."""
     config, result, tables = outcome.config, outcome.result, outcome.tables
     assert config.epochs
     total, per_epoch = result["steps"], result["steps"] // config.epochs

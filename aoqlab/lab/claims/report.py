@@ -24,7 +24,7 @@ PART = "claims"
 
 
 def protocol(claim: Claim) -> str:
-    """What decides a claim, as Markdown: from the claim alone, so nothing in it depends on a result."""
+    """Return what decides a claim, as Markdown; nothing in it depends on a result."""
     lines = [f"**`{claim.id}`** (the paper's finding {claim.finding}). {claim.sentence}", ""]
     for part in claim.parts:
         where = {"landscape": "", "toy": " (toy problems)", "network": " (networks)", None: ""}[part.on]
@@ -43,7 +43,7 @@ def protocol(claim: Claim) -> str:
 
 
 def findings_of(results: Results, claim: Claim, kind: Kind | None = None) -> str:
-    """The verdict on one claim on every data set, as Markdown, with what it depends on."""
+    """Return the verdict on one claim on every data set, as Markdown, with what it depends on."""
     rows = one_each(results.claims)
     rows = rows[(rows["claim"] == claim.id) & (rows["kind"].eq(kind) if kind else True)]
     lines = [f"**`{claim.id}`**: {claim.sentence}", ""]
@@ -59,7 +59,7 @@ def findings_of(results: Results, claim: Claim, kind: Kind | None = None) -> str
 
 
 def change_of_mind(results: Results, family: str) -> str:
-    """What would change the verdicts of a family, as Markdown: seeds that would settle it, and how many tests ran."""
+    """Return what would change the verdicts of a family, as Markdown: seeds that would settle it, tests that ran."""
     rows = one_each(results.claims)
     rows = rows[rows["claim"].isin([claim.id for claim in FAMILIES[family]])]
     lines = []
@@ -82,7 +82,7 @@ def change_of_mind(results: Results, family: str) -> str:
 
 
 def untried(results: Results) -> str:
-    """What these results do not speak about, as Markdown, found by comparing them with all claims and budgets."""
+    """Return what these results do not speak about, as Markdown, compared with all claims and budgets."""
     shown, lines = one_each(results.claims), []
     missing = [budget for budget in BUDGETS if budget not in set(results.claims["budget"])]
     lines += [
@@ -158,7 +158,7 @@ def table_text(results: Results) -> str:
 
 
 def readme_text(results: Results) -> str:
-    """What docs/claims.md says between its two marks: as :func:`table_text`, with :func:`grid_table`."""
+    """Return what docs/claims.md says between its two marks: as :func:`table_text`, with :func:`grid_table`."""
     return _framed(results, grid_table(results.claims))
 
 
@@ -191,9 +191,7 @@ def _effect(row: dict) -> str:
 
 
 def _seeds(row: dict) -> str:
-    """How many seeds would settle a row, as far as the table can tell: none is known for what only a correction holds
-    back.
-    """
+    """Return how many seeds would settle a row, or nothing where only a correction holds the verdict back."""
     needed = row["seeds_needed"]
     if pd.isna(needed):
         return f"more than {row['n']} seeds"

@@ -38,7 +38,7 @@ td:is(:nth-child(2), :nth-child(5)):not(.aoq *) { white-space: nowrap; }
 
 
 def html(results_folder: str | Path | None = None, out: str | Path | None = None) -> Path:
-    """Runs the notebooks on the results in a folder (``data/results/``) and writes them as one page; returns its path.
+    """Run the notebooks on the results in a folder (``data/results/``), write them as one page and return its path.
 
     ``out`` defaults to ``report.html`` in that folder. Pictures are embedded and nothing is fetched, so the page can be
     read without a network and sent as one file. Explorers carry their data and still slide; other widgets need a

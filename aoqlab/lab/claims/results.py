@@ -61,7 +61,7 @@ class Made:
 
 
 def load(folder: str | Path | None = None) -> Results:
-    """The stored results in ``folder`` (``data/results/``). Raises ``FileNotFoundError``."""
+    """Return the stored results in ``folder`` (``data/results/``). Raises ``FileNotFoundError``."""
     where = Path(folder) if folder is not None else paths.results_dir()
     missing = [name for name in (*FILES.values(), INFO) if not (where / name).is_file()]
     if missing:
@@ -138,7 +138,7 @@ def _all(values: pd.Series) -> str:
 
 
 def _joined(old: pd.DataFrame | None, fresh: list[pd.DataFrame], judged: list[str]) -> pd.DataFrame:
-    """Stored rows that nothing new takes the place of, and the new ones, in a fixed order."""
+    """Return stored rows that nothing new replaces, and the new ones, in a fixed order."""
     new = pd.concat(fresh, ignore_index=True) if fresh else pd.DataFrame()
     parts = [new]
     if old is not None and len(new):

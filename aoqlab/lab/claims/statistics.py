@@ -51,7 +51,7 @@ class Comparison:
 
 
 def compare(differences: Iterable[float], *, direction: int, mark: float = 0.0, least: int = 5) -> Comparison:
-    """Is the mean difference on the claimed side of ``mark``, on the other, or can that not be told?
+    """Decide whether the mean difference is on the claimed side of ``mark``, on the other, or undecided.
 
     Decided where Student's t *and* the studentised bootstrap decide at a level of 5%, for each errs where the other
     does not. Shares of 20,000 simulated experiments without an effect that are decided, with n=5 and n=10: t alone 5.0
@@ -161,8 +161,10 @@ def resampled_t(values: np.ndarray, *, distinct: int = 2) -> np.ndarray:
 
 
 def verdict_of(low: float, high: float, direction: int) -> Verdict:
-    """*reproduced* if the interval is on the claimed side of zero (direction +1 or -1), *not reproduced* if on the
-    other, *undecided* if it holds zero.
+    """Return the verdict of an interval on a difference that is claimed to have the sign ``direction`` (+1 or -1).
+
+    *reproduced* if the interval is on the claimed side of zero, *not reproduced* if on the other, *undecided* if it
+    holds zero.
     """
     if direction not in (-1, 1):
         raise ValueError(f"direction must be +1 or -1, got {direction}")
@@ -171,8 +173,9 @@ def verdict_of(low: float, high: float, direction: int) -> Verdict:
 
 
 def p_value(values: np.ndarray, mark: float = 0.0) -> float:
-    """Two-sided p against a mean of ``mark``, dual to :func:`interval_of` at 5%: the larger of Student's and the
-    bootstrap's ``2 share(t* beyond t)``.
+    """Return the two-sided p against a mean of ``mark``, dual to :func:`interval_of` at 5%.
+
+    It is the larger of Student's and the bootstrap's ``2 share(t* beyond t)``.
 
     Where that is below 0.05, only resamples of three or more of the seeds count as beyond. Resamples of two have the
     distance of two seeds for their standard error; with five seeds they are a tenth of all, and a near-tie of two
@@ -196,8 +199,9 @@ def p_value(values: np.ndarray, mark: float = 0.0) -> float:
 
 
 def seeds_needed(effect: float, sd: float, level: float = LEVEL) -> float:
-    """Least n at which a paired two-sided t test at this level has a power of 80%, were these the true effect and
-    deviation.
+    """Return the least n at which a paired two-sided t test at this level has a power of 80%.
+
+    ``effect`` and ``sd`` are taken for the true effect and standard deviation.
 
     Power: ``P(|T| > t_crit)``, T noncentral t with n - 1 degrees and noncentrality ``sqrt(n) |effect| / sd``. Above
     1000: inf. A first orientation: it takes the observed effect for the true one, and a verdict (which asks the

@@ -81,8 +81,9 @@ def evaluate(
 
 
 def settle_all(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """With ``p_holm``, ``verdict``, ``reason`` and ``family_size``: all claims on one kind of data at one budget
-    are a family.
+    """Add ``p_holm``, ``verdict``, ``reason`` and ``family_size``.
+
+    All claims on one kind of data at one budget are a family.
     """
     at = verdicts["budget"] + " " + verdicts["kind"]
     alone = verdicts.assign(verdict=verdicts["verdict_alone"], reason=verdicts["reason_alone"], family=at)
@@ -90,7 +91,7 @@ def settle_all(verdicts: pd.DataFrame) -> pd.DataFrame:
 
 
 def label(selector: Selector) -> str:
-    """A selector in words."""
+    """Return a selector in words."""
     match selector:
         case At(variant):
             return variant
@@ -104,7 +105,7 @@ def label(selector: Selector) -> str:
 
 
 def unit_of(part: Part, experiment: Experiment) -> str:
-    """The unit, with that of the error on these data put in."""
+    """Return the unit, with that of the error on these data put in."""
     errors = {"landscape": "f", "toy": "mean squared error", "network": "points"}
     return errors[experiment.kind] if part.unit == ERROR else part.unit
 

@@ -40,7 +40,7 @@ def data_sets(results: Results) -> list[str]:
 
 
 def largest(table: pd.DataFrame, data: str) -> pd.DataFrame:
-    """The rows of a table on one data set, at the largest budget that it was tried with."""
+    """Return the rows of a table on one data set, at the largest budget that it was tried with."""
     own = table[table["data"] == data]
     budgets = [budget for budget in BUDGETS if budget in set(own["budget"])]
     return own[own["budget"].isin(budgets[-1:])]
@@ -56,7 +56,7 @@ def evidence(results: Results, claim: str) -> Figure:
 
 
 def error_labels(results: Results) -> dict[str, str]:
-    """Data set -> label of an axis that shows its column ``error``."""
+    """Return the label of an axis that shows the column ``error``, by data set."""
     labels = {"landscape": "f at the end", "toy": "mean squared error", "network": "test error (points)"}
     return {row.data: labels[row.kind] for row in results.claims.drop_duplicates("data").itertuples()}
 
@@ -71,7 +71,7 @@ def panels(
     height: float = 3.0,
     sharey: bool = False,
 ) -> tuple[Figure, dict[str, tuple[Axes, pd.DataFrame]]]:
-    """A figure with a panel per data set, and what to draw on each: data set -> (axes, rows).
+    """Make a figure with a panel per data set; return it with what to draw on each: data set -> (axes, rows).
 
     ``choose`` picks from the rows of ``results.<table>`` at the largest budget; data sets of which nothing is left have
     no panel. Rows without a finite value in one of ``needs`` are left out, and the title says how many. ``columns``:
@@ -103,12 +103,12 @@ def wide(values: pd.Series) -> bool:
 
 
 def in_groups(runs: pd.DataFrame, *groups: str) -> pd.DataFrame:
-    """The runs of variants that are in any of these groups."""
+    """Return the runs of variants that are in any of these groups."""
     return runs[runs["groups"].str.split("|").map(lambda own: bool(set(groups) & set(own)))]
 
 
 def shrink_mins(variants: pd.Series, published: float) -> pd.Series:
-    """The smallest shrink factor that each AOQ variant's name gives; the published one where it gives none."""
+    """Return the smallest shrink factor of each AOQ variant by its name; the published one where it has none."""
     found = variants.str.extract(r"shrink_min=([0-9.]+)", expand=False)
     return found.astype(float).fillna(published)
 
@@ -123,13 +123,13 @@ def best_per_rate(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def worth_of_crossings(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs of LSQ and AOQ that differ from the published settings in the rate alone, with ``per_crossing``."""
+    """Return the runs of LSQ and AOQ that differ from the published settings in the rate alone."""
     tried = runs[runs["variant"].str.replace(r" lr=\S+$", "", regex=True).isin(["lsq", "aoq"])]
     return tried.assign(per_crossing=per_crossing(tried))
 
 
 def tuned_errors(runs: pd.DataFrame) -> pd.DataFrame:
-    """A row per method and seed: the error at the method's best setting, chosen on the other half of the seeds."""
+    """Return a row per method and seed: the error at its best setting, chosen on the other half of the seeds."""
     groups = sorted({group for groups in runs["groups"] for group in groups.split("|") if group.endswith(" grid")})
     found = [
         Best(group).of(runs, "error").rename("error").reset_index().assign(method=group.removesuffix(" grid"))

@@ -1,4 +1,4 @@
-"""The command ``aoqlab reproduce``: does the paper hold?"""
+"""The command ``aoqlab reproduce``, which tests the claims of the paper."""
 
 from __future__ import annotations
 

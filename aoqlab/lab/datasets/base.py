@@ -22,7 +22,7 @@ class TrainSplit(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
 
     @abstractmethod
     def _read(self, moment: Moment, places: Sequence[slice], augment: bool) -> Iterator[Batch]:
@@ -46,7 +46,7 @@ class TrainSplit(ABC):
         world: int = 1,
         start: int = 0,
     ) -> Iterator[Batch]:
-        """The batches of one epoch from number ``start`` on; those before are skipped without being computed.
+        """Yield the batches of one epoch from number ``start`` on; earlier ones are skipped without being computed.
 
         ``batch_size`` counts the images of all ``world`` processes together. Process ``rank`` gets its share of each
         batch, in order, with the draws that one process would make: the shares joined are the batch of one process.
@@ -60,7 +60,7 @@ class TrainSplit(ABC):
         return self._read(Moment(seed, epoch), [slice(first, first + share) for first in firsts], augment)
 
     def sample(self, count: int, seed: int) -> Tensor:
-        """The first ``count`` images of epoch 0, not augmented: the images in the first batch of that size.
+        """Return the first ``count`` images of epoch 0, not augmented: the images in the first batch of that size.
 
         Reads these images and no others, in this process. ``ValueError`` if there are fewer.
         """
@@ -76,7 +76,7 @@ class TestSplit(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
 
     @abstractmethod
     def _read(self, places: Sequence[slice]) -> Iterator[Batch]:

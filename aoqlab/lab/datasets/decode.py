@@ -39,7 +39,7 @@ class Look:
 
 
 def look(path: Path, share: int) -> Look:
-    """Decodes one file; keeps its pixels if it is small and they take at most ``share`` bytes.
+    """Decode one file; keep its pixels if it is small and they take at most ``share`` bytes.
 
     Large JPEG files are decoded at an eighth of their size, which reads all of the file in a fraction of the time.
     ``ValueError`` names a file that is damaged or has no 8-bit pixels.

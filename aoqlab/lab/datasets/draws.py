@@ -38,7 +38,7 @@ class Draws:
 
 
 def order_of(moment: Moment, count: int) -> Int64[Tensor, " n"]:
-    """The order of the images in an epoch, on the CPU; that of :func:`draw` too."""
+    """Return the order of the images in an epoch, on the CPU; that of :func:`draw` too."""
     return torch.randperm(count, generator=_generator(moment))
 
 

@@ -35,7 +35,7 @@ def load(
     device: str | torch.device = "cpu",
     workers: int | None = None,
 ) -> Dataset:
-    """A data set by name (:func:`names`) or by folder: its own path, or the name of one in ``root``.
+    """Load a data set by name (:func:`names`) or by folder: its own path, or the name of one in ``root``.
 
     A folder holds ``train/`` and ``val/`` (or test, valid, validation) with a folder of images per class, or only the
     class folders, of which a fixed fifth is then held out. ``image_size`` resizes the images to that many pixels;
@@ -57,7 +57,7 @@ def load(
 
 
 def folder_of(name_or_folder: str | Path, root: str | Path | None = None) -> Path | None:
-    """The absolute folder that :func:`load` would read; ``None`` for a set of :func:`names` and where it would raise.
+    """Return the absolute folder that :func:`load` would read, ``None`` for named sets and where it would raise.
 
     As the working directory or ``root`` may be others later, this is what to write down. Symbolic links are followed.
     """

@@ -96,7 +96,7 @@ def in_memory(
     image_size: int | None,
     device: torch.device,
 ) -> Dataset:
-    """A data set of square images that are bytes on the CPU, moved to ``device``.
+    """Make a data set of square images that are bytes on the CPU, moved to ``device``.
 
     Another ``image_size`` resizes them once, or batch by batch where the resized images would take too much memory.
     Mean and standard deviation come from the training images.

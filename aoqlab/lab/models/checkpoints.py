@@ -20,7 +20,7 @@ PREFIXES = ("module.", "_orig_mod.", "model.")
 
 
 def read_weights(file: str | Path, *, finite: bool = True) -> State:
-    """The named tensors of a checkpoint (.th, .pth, .pt, .safetensors), wrappers and prefixes taken off, on the CPU.
+    """Read the named tensors of a checkpoint (.th, .pth, .pt, .safetensors), without wrappers and prefixes, on the CPU.
 
     The format is told by the content, not by the suffix. Pickles are read with ``weights_only=True``: one that holds
     anything but plain data and tensors is refused, so reading never runs code. Raises ``FileNotFoundError`` or
@@ -41,7 +41,7 @@ def read_weights(file: str | Path, *, finite: bool = True) -> State:
 def load_weights(
     net: nn.Module, state: Mapping[str, Tensor], file: str | Path, heads: Sequence[str], *, new_head: bool = False
 ) -> None:
-    """Copies ``state`` into ``net``, all of it or, with one ``ValueError``, nothing.
+    """Copy ``state`` into ``net``, all of it or, with one ``ValueError``, nothing.
 
     ``heads`` are the names of the last linear layers; with ``new_head`` these keep the values they have.
     """
@@ -99,7 +99,7 @@ def _start(file: Path) -> bytes:
 
 
 def _is_safetensors(file: Path) -> bool:
-    """An 8-byte length, then JSON; neither a zip archive nor a pickle has a brace there."""
+    """Tell whether a file begins with an 8-byte length and JSON, as no zip archive and no pickle does."""
     start = _start(file)
     return start[8:] == b"{" or (file.suffix == ".safetensors" and not start.startswith((b"PK", b"\x80")))
 

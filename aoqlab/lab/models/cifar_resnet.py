@@ -57,7 +57,7 @@ class Block(nn.Module):
             )
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n channels_out h_out w_out"]:
-        """The block's output, at 1/stride of the image size."""
+        """Return the block's output, at 1/stride of the image size."""
         residual = self.bn2(self.conv2(rectified(self.bn1(self.conv1(x)), self.conv2)))
         return torch.relu(residual + self.shortcut(x))
 

@@ -33,7 +33,7 @@ def create(
     checkpoint: str | Path | None = None,
     new_head: bool = False,
 ) -> nn.Module:
-    """The network of that name, in training mode on the CPU.
+    """Build the network of that name, in training mode on the CPU.
 
     Its weights are random (of torch's global generator: ``torch.manual_seed`` repeats them), published ones
     (``pretrained``), or of a file (``checkpoint``); with ``new_head`` the file's last layer is not used, for other

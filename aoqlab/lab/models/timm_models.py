@@ -35,7 +35,7 @@ def exists(name: str) -> bool:
 
 
 def build(name: str, *, num_classes: int, in_chans: int, image_size: int, pretrained: bool = False) -> nn.Module:
-    """A timm classifier for square images of ``image_size`` pixels.
+    """Build a timm classifier for square images of ``image_size`` pixels.
 
     Transformers are built for that size; convolutional networks take any size, so they are only tried at it. With
     ``pretrained``, timm downloads weights (or finds them in its cache) and fits them to ``num_classes``, ``in_chans``

@@ -9,7 +9,7 @@ from .files import write_atomic
 
 
 def marks(part: str) -> tuple[str, str]:
-    """The lines before and after a part."""
+    """Return the lines before and after a part."""
     return f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
 
 

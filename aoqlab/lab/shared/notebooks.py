@@ -9,7 +9,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def without_widgets(notebook: Any) -> Any:
-    """The notebook without outputs of type ``WIDGET`` and without their state; in place."""
+    """Remove the outputs of type ``WIDGET`` and their state from a notebook, in place, and return it."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         if "outputs" in cell:

@@ -10,7 +10,7 @@ ROOT = "AOQLAB_ROOT"
 
 
 def project_root() -> Path:
-    """The folder that holds ``data/``, ``figures/`` and ``notebooks/``.
+    """Return the folder that holds ``data/``, ``figures/`` and ``notebooks/``.
 
     In this order: the environment variable ``AOQLAB_ROOT`` (run.sh sets it); the nearest checkout of aoqlab
     at or above the working directory; the checkout this package was imported from; the working directory.
@@ -26,7 +26,7 @@ def project_root() -> Path:
 
 
 def data_dir() -> Path:
-    """``data/``, made if it is missing."""
+    """Return ``data/``, made if it is missing."""
     return _made(project_root() / "data")
 
 

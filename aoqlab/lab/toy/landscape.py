@@ -1,4 +1,4 @@
-"""Training on the two-dimensional landscape (Figure 1 of the paper): does it leave a shallow basin for a deeper one?
+"""Training on the two-dimensional landscape of Figure 1: from a shallow basin to a deeper one, or not.
 
 Straight-through gradient descent on two quantized weights; all starts of all settings are trained at once.
 """
@@ -181,7 +181,7 @@ def _tidy(
     positions: NDArray[np.int64],
     weights: Array | None = None,
 ) -> pd.DataFrame:
-    """A row per setting, start and, with ``weights``, step: what was run, and the grid point with f there."""
+    """Return a row per setting, start and, with ``weights``, step: what was run, and the grid point with f there."""
     setting, start, *step = np.indices(positions.shape[:-1]).reshape(positions.ndim - 1, -1)
     points = problem.spacing * positions.reshape(-1, 2)
     columns = {

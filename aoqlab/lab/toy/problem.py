@@ -87,7 +87,7 @@ def make_data(problem: RegressionProblem, seed: int, *, dtype: torch.dtype = tor
 
 
 def noise(seed: int, step: int, count: int) -> Float[Tensor, " count"]:
-    """Standard normal draws that depend on these numbers alone: float32 on the CPU, for every device and dtype."""
+    """Draw standard normals that depend on these numbers alone: float32 on the CPU, for every device and dtype."""
     return torch.randn(count, generator=torch.Generator().manual_seed(mixed(seed, step)))
 
 

@@ -133,7 +133,7 @@ class _Tables(NamedTuple):
 
 
 def _merge(parts: Sequence[_Tables]) -> _Tables:
-    """Runs that were trained apart, in the order of their numbers."""
+    """Join runs that were trained apart, in the order of their numbers."""
 
     def ordered(name: str, *by: str) -> pd.DataFrame:
         frame = pd.concat([getattr(part, name) for part in parts], ignore_index=True)

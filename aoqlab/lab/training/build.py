@@ -44,13 +44,13 @@ def absolute(config: TrainConfig) -> TrainConfig:
 
 
 def start_on(config: TrainConfig, data: Dataset) -> TrainConfig:
-    """The start, told apart from those on other images by its name."""
+    """Return the start, told apart from those on other images by its name."""
     start = config.start()
     return dataclasses.replace(start, name=f"{start.name}-{data.fingerprint[:8]}")
 
 
 def teacher_of(config: TrainConfig) -> TrainConfig:
-    """The settings of a teacher that is another network."""
+    """Return the settings of a teacher that is another network."""
     cifar = config.teacher in models.CIFAR_RESNETS
     return dataclasses.replace(
         config,
@@ -81,7 +81,7 @@ def create(config: TrainConfig, data: Dataset) -> nn.Module:
 
 
 def quantized(start: nn.Module, config: TrainConfig, method: Method, data: Dataset) -> nn.Module:
-    """A copy of the start with quantizers in place, initialised from its weights and from unaugmented images."""
+    """Return a copy of the start with quantizers, initialised from its weights and from unaugmented images."""
     model = copy.deepcopy(start).train()
     weights = None if method.weights is None else method.weights(config.bits)
     bits = config.activation_bits or config.bits

@@ -148,7 +148,7 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """Raises ``ValueError`` for a name that is no setting."""
+        """Refuse a name that is no setting with ``ValueError``."""
         known = [f.name for f in dataclasses.fields(cls)]
         for name in values:
             if name not in known:
@@ -169,7 +169,7 @@ class TrainConfig:
         return dataclasses.replace(self, **chosen)
 
     def start(self) -> TrainConfig:
-        """The full-precision run that this (resolved) one starts from; its name says its settings, so it is shared."""
+        """Return the full-precision run that this (resolved) one starts from; equal settings share one by its name."""
         plain = {name: getattr(_DEFAULTS, name) for name in _NOT_OF_A_START}
         plain |= {"method": FULL_PRECISION, "teacher": "none", "epochs": self.start_epochs, "lr": self.start_lr}
         start = dataclasses.replace(self, **plain)
@@ -187,7 +187,7 @@ class TrainConfig:
         return hashlib.sha256(json.dumps(course, sort_keys=True).encode()).hexdigest()[:12]
 
     def default_name(self) -> str:
-        """What the folder is called when no name is given."""
+        """Return what the folder is called when no name is given."""
         size = "" if self.full_precision else f"-{self.bits}bit"
         where = "" if self.quantize_downsampling else "-downsampling-fp"
         what = _plain(f"{self.arch}-{Path(self.data).name}")
@@ -195,7 +195,7 @@ class TrainConfig:
 
 
 def _plain(text: str) -> str:
-    """What a folder may be called: other characters become dashes."""
+    """Return what a folder may be called: other characters become dashes."""
     return re.sub(r"[^A-Za-z0-9._+=-]+", "-", text)[:60]
 
 
@@ -209,7 +209,7 @@ _NOT_OF_THE_COURSE = {"name", "device", "download", "tensorboard", "eval_every"}
 
 
 def recipe(data_name: str, images: int, side: int) -> dict[str, Any]:
-    """The paper's recipe scaled to the data: epochs, batch size, learning rates.
+    """Return the paper's recipe scaled to the data: epochs, batch size, learning rates.
 
     CIFAR (50,000 images): 250 epochs, batch 256, Adam 1e-3 falling to 0, as published. Large images: 300 epochs, batch
     256, 1.25e-3, the published ImageNet recipe. Small sets of small images get smaller batches, so that an epoch has at

@@ -40,7 +40,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, name: str | None, otherwise: str, record: Callable[[str], dict[str, Any]]) -> RunFolder:
-        """A new folder, held by this process, with ``record(its name)`` as its ``config.json``.
+        """Make a new folder, held by this process, with ``record(its name)`` as its ``config.json``.
 
         ``name`` must be free (``RunExistsError``); without one, ``otherwise`` gets a number if it is taken. The folder
         takes its name when all of this is in it, so that two processes never share one and none is half made.
@@ -77,7 +77,7 @@ class RunFolder:
 
     @classmethod
     def named(cls, name: str) -> RunFolder:
-        """The folder of an existing run, by its name or path. Raises ``FileNotFoundError`` with the names there are."""
+        """Open the folder of an existing run by its name or path. ``FileNotFoundError`` says which there are."""
         for path in (paths.data_dir() / "runs" / name, Path(name)):
             if (path / CONFIG).is_file():
                 return cls(path)
@@ -105,7 +105,7 @@ class RunFolder:
             self._lock = None
 
     def read(self, file: str) -> dict[str, Any] | None:
-        """A JSON file of the run, or ``None``."""
+        """Read a JSON file of the run, ``None`` where there is none."""
         path = self.path / file
         if not path.is_file():
             return None

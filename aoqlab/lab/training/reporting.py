@@ -30,7 +30,7 @@ def audit_text(layers: pd.DataFrame) -> str:
 
 @contextmanager
 def progress_bar(trainer: Trainer, config: TrainConfig, quiet: bool) -> Iterator[Any]:
-    """A bar that the trainer moves forward by steps."""
+    """Make a bar that the trainer moves forward by steps."""
     title = config.name or config.default_name()
     # In a log, where the bar cannot be redrawn, a line now and then is enough.
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
@@ -47,14 +47,14 @@ def progress_bar(trainer: Trainer, config: TrainConfig, quiet: bool) -> Iterator
 
 
 def postfix(row: dict[str, Any]) -> str:
-    """A row of metrics in the few words that fit behind the bar."""
+    """Return a row of metrics in the few words that fit behind the bar."""
     accuracy = "" if row["test_accuracy"] is None else f", test {row['test_accuracy']:.1%}"
     stage = f", {row['stage']}" if "stage" in row else ""
     return f"epoch {row['epoch']}, loss {row['train_loss']:.3f}{accuracy}{stage}"
 
 
 def write_events(folder: Path, row: dict[str, Any]) -> None:
-    """A row of metrics as TensorBoard events."""
+    """Write a row of metrics as TensorBoard events."""
     from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(str(folder / "events")) as writer:

@@ -136,7 +136,7 @@ def resume(name: str, *, quiet: bool = False, on_epoch: OnEpoch | None = None, w
 
 
 def start_of(config: TrainConfig) -> TrainConfig:
-    """The full-precision run that ``config`` begins from, by its name; other runs of the same settings share it."""
+    """Return the full-precision run that ``config`` starts from; runs of the same settings share it by its name."""
     place = place_for(config)
     data = load_data(config, place)
     return start_on(absolute(config).resolved(Path(config.data).name, len(data.train), data.image_size), data)
@@ -194,7 +194,7 @@ class _Job:
             return self._finish(trainer, start)
 
     def _quantized(self, start: nn.Module) -> nn.Module:
-        """The network to train; the audit of its layers is kept."""
+        """Return the network to train; keep the table of its layers."""
         model = quantized(start, self.config, self.method, self.data)
         self.layers = quantized_layers(model)
         return model
@@ -208,7 +208,7 @@ class _Job:
             tqdm.write(nothing if self.config.full_precision else audit_text(self.layers))
 
     def _full_precision(self, config: TrainConfig) -> nn.Module:
-        """The network before quantization: from a file, from timm, or trained by this same engine and kept."""
+        """Return the network before quantization: from a file, from timm, or trained by this engine and kept."""
         if config.full_precision or config.checkpoint or config.pretrained:
             return create(config, self.data)
         start = start_on(config, self.data)
@@ -293,7 +293,7 @@ class _Job:
             yield batch
 
     def _finished(self) -> Result | None:
-        """The stored result of a run that came to its end; ``None`` where there is none, or its network is damaged."""
+        """Return the stored result of a finished run; ``None`` where there is none, or its network is damaged."""
         result = None if self.folder is None else self.folder.read(RESULT)
         if result is None or self.folder is None:
             return None

@@ -71,7 +71,7 @@ def outcomes(
     starts: Path | None = None,
     diverged: bool = False,
 ) -> Iterator[tuple[int, Outcome]]:
-    """The runs of :func:`sweep` one by one, in the order in which they end, each with its place in ``configs``.
+    """Yield the runs of :func:`sweep` one by one, in the order in which they end, each with its place in ``configs``.
 
     ``measure``, a function that can be pickled, looks at each whole result, networks included, where it was made.
     ``starts`` is a folder that keeps the full-precision networks for later calls. With ``diverged`` a run that diverges
@@ -89,12 +89,12 @@ def outcomes(
 
 
 def as_trained(config: TrainConfig) -> TrainConfig:
-    """What a sweep makes of a configuration: one thread, and the CPU where the device is open."""
+    """Return a configuration as a sweep trains it: one thread, and the CPU where the device is open."""
     return dataclasses.replace(config, threads=1, device="cpu" if config.device == "auto" else config.device)
 
 
 def _start_key(config: TrainConfig) -> str | None:
-    """The same where the full-precision start is; ``None`` where a run trains none first, or brings its own."""
+    """Return that of the full-precision start; ``None`` where a run trains none first, or brings its own."""
     if config.full_precision or config.checkpoint or config.pretrained:
         return None
     return config.start().digest()
