@@ -42,7 +42,7 @@ def _measure(budget: str, data: list[str] | None, figures: str) -> None:
     for experiment in made:
         draw(experiment, results, budget)
     here = results.claims[(results.claims["budget"] == budget) & results.claims["data"].isin([e.data for e in made])]
-    print(f"\nMeasured in {time.perf_counter() - started:.0f} s ({figures})")
+    print(f"Measured in {time.perf_counter() - started:.0f} s ({figures})")
     print(text(here, _stored()))
 
 
@@ -68,20 +68,20 @@ def text(measured: pd.DataFrame, stored: pd.DataFrame) -> str:
     rows = [
         {
             "measured now": _said(row),
-            "on": row["data"].removeprefix("toy-").removesuffix("-cnn"),
+            "on": row["data"].split("-")[0],
             "n": row["n"],
             "stored verdicts": _verdicts(stored, row["claim"], row["kind"]),
         }
         for row in measured.to_dict("records")
         if row["n"] and math.isfinite(row["effect"])
     ]
-    legend = "; ".join(f"{look.symbol} {verdict}" for verdict, look in VERDICTS.items())
+    legend = " ".join(f"{look.symbol} {verdict}" for verdict, look in VERDICTS.items())
     return "\n".join(
         [
             as_text(pd.DataFrame(rows), width=WIDTH),
-            f"n: seeds or starts, too few here for verdicts but on the landscape. {legend}",
+            f"n: seeds; few give no verdict. {legend}",
             whole(stored),
-            "Next: `bash run.sh lab` opens notebooks and the interval explorer;",
+            "Next: `bash run.sh lab` opens the notebooks and the interval explorer;",
             "`bash run.sh reproduce` judges every claim on more seeds.",
         ]
     )
@@ -92,12 +92,9 @@ def whole(stored: pd.DataFrame) -> str:
     if stored.empty:
         return "No verdicts are stored yet."
     found = stored.groupby("claim")["verdict"].agg(set)
-    everywhere = {verdict: int((found == {verdict}).sum()) for verdict in ("reproduced", "not reproduced")}
-    mixed = len(found) - sum(everywhere.values())
-    return (
-        f"Of {len(found)} claims judged so far, {everywhere['reproduced']} are reproduced wherever they were tried, "
-        f"{everywhere['not reproduced']} nowhere;\n{mixed} are undecided or depend on the data."
-    )
+    held, failed = (int((found == {verdict}).sum()) for verdict in ("reproduced", "not reproduced"))
+    rest = len(found) - held - failed
+    return f"Of {len(found)} claims, {held} hold on all data tried and {failed} on none; {rest} are open or mixed."
 
 
 def _stored() -> pd.DataFrame:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ..claim import At, Claim, Part
 
+SAYS = "oscillating, {} more|less of starts end deep"
 
-def _deep(suffix: str, words: str) -> Part:
+
+def _deep(suffix: str, words: str, says: str = "") -> Part:
     statistic = f"share of starts that end in the deep basin, oscillating - conventional, {words}"
     first, second = At(f"oscillating{suffix}"), At(f"conventional{suffix}")
     return Part(
@@ -16,7 +18,7 @@ def _deep(suffix: str, words: str) -> Part:
         +1,
         "share of starts",
         on="landscape",
-        says="oscillating ends deep from {} more|fewer",
+        says=says,
     )
 
 
@@ -26,7 +28,7 @@ CLAIMS = (
         2,
         "Oscillating leads out of a shallow basin: of the same starts around it, more end in the deep basin than under "
         "conventional training.",
-        (_deep("", "published settings, starts near the shallow basin"),),
+        (_deep("", "published settings, starts near the shallow basin", SAYS),),
         (_deep(" anywhere", "published settings, starts anywhere"),),
         "Both methods have the same learning rate, from the same starts, which take the place of seeds.",
     ),
@@ -35,7 +37,7 @@ CLAIMS = (
         2,
         "Also when each method has the setting that leads most starts into the deep basin, more of them end there "
         "under oscillating than under conventional training.",
-        (_deep(" at its best", "each at its best, starts near the shallow basin"),),
+        (_deep(" at its best", "each at its best, starts near the shallow basin", f"tuned {SAYS}"),),
         (),
         "Conventional training may take a larger learning rate, of equally many settings as oscillating has. Settings "
         "are chosen on one set of starts and judged on fresh ones.",
