@@ -117,3 +117,22 @@ def test_the_picture_shows_the_stored_verdicts():
 @pytest.mark.parametrize("name", PAGES)
 def test_nothing_is_left_to_fill_in(name):
     assert "@@" not in TEXTS[name]
+
+
+# Sentences of README on the paper, and the claim and data whose stored verdicts each of them tells.
+TOLD = [
+    ("AOQ explores more on every data set", "local-search", "", {"reproduced"}),
+    ("no data set shows that it explores more", "weights-explore", "", {"not reproduced", "undecided"}),
+    ("Shrinking the intervals early helps on both toy problems", "early-shrink", "toy", {"reproduced"}),
+    ("the small network", "early-shrink", "digits-cnn", {"reproduced"}),
+    ("no set of images shows that AOQ ends better", "better-at-2-bits", "digits", {"not reproduced", "undecided"}),
+    ("no set of images shows that AOQ ends better", "better-at-2-bits", "cifar", {"not reproduced", "undecided"}),
+]
+
+
+@pytest.mark.parametrize(("sentence", "claim", "data", "verdicts"), TOLD)
+def test_a_sentence_on_the_paper_tells_the_stored_verdicts(sentence, claim, data, verdicts):
+    assert sentence in " ".join(TEXTS["README.md"].split())
+    table = load(RESULTS).claims
+    found = table.loc[(table["claim"] == claim) & table["data"].str.startswith(data), "verdict"]
+    assert len(found) and set(found) <= verdicts
