@@ -50,7 +50,7 @@ def made(tmp_path_factory):
     """Folder, and runs and history of all variants on one seed."""
     folder = tmp_path_factory.mktemp("runs")
     done = []
-    runs, history, _ = network_runs.run(CONFIGS, [0], folder=folder, jobs=1, progress=done.append)
+    runs, history, *_ = network_runs.run(CONFIGS, [0], folder=folder, jobs=1, progress=done.append)
     assert done == [1] * len(CONFIGS)
     return folder, runs.set_index("variant"), history
 
@@ -133,7 +133,7 @@ def test_what_is_kept_is_read_and_only_new_seeds_are_trained(made, trained):
     assert_same((again[0].set_index("variant"), again[1]), (runs, history))
     two = {"aoq": CONFIGS["aoq"], "lsq slow": CONFIGS["lsq slow"]}
     assert missing(two, [0, 1], folder) == 2
-    more, _ = network_runs.run(two, [0, 1], folder=folder, jobs=1)
+    more, *_ = network_runs.run(two, [0, 1], folder=folder, jobs=1)
     assert trained == [("fp32", 1), ("aoq", 1), ("lsq", 1)]
     assert more[["variant", "seed"]].apply(tuple, axis=1).tolist() == [(v, s) for v in two for s in (0, 1)]
 
@@ -157,7 +157,7 @@ def test_a_damaged_run_is_made_again_the_same(made, trained, keep):
             break
         file.write_bytes(content)
     assert damaged
-    runs, history = network_runs.run(config, [0], folder=folder, jobs=1)
+    runs, history, _ = network_runs.run(config, [0], folder=folder, jobs=1)
     assert trained == [("aoq", 0)]
     assert_same((runs.drop(columns=WHEN), history), (before[0].drop(columns=WHEN), before[1]))
 
@@ -167,7 +167,7 @@ def test_variants_of_the_same_settings_share_a_run(trained, tmp_path):
     done = []
     twice = {"a": config, "b": dataclasses.replace(config, seed=7, name="other", eval_every=3)}
     assert missing(twice, [4], tmp_path) == 1
-    runs, _ = network_runs.run(twice, [4], folder=tmp_path, jobs=1, progress=done.append)
+    runs, *_ = network_runs.run(twice, [4], folder=tmp_path, jobs=1, progress=done.append)
     assert trained == [("fp32", 4)] and done == [1, 1]
     assert runs["variant"].tolist() == ["a", "b"] and runs["error"].nunique() == 1
 
@@ -175,13 +175,13 @@ def test_variants_of_the_same_settings_share_a_run(trained, tmp_path):
 def test_a_run_that_diverges_is_the_worst_and_the_others_continue(trained, tmp_path):
     bad = dataclasses.replace(SMALL, epochs=1, lr=1e30)
     configs = {"bad": bad, "good": dataclasses.replace(bad, lr=1e-3)}
-    runs, history = network_runs.run(configs, [0], folder=tmp_path, jobs=1)
+    runs, history, _ = network_runs.run(configs, [0], folder=tmp_path, jobs=1)
     found = runs.set_index("variant")
     assert found.loc["bad", "error"] == np.inf and np.isnan(found.loc["bad", "crossings"])
     assert np.isfinite(found.loc["good", "error"]) and set(history["variant"]) == {"good"}
     assert missing(configs, [0], tmp_path) == 0
     again = network_runs.run(configs, [0], folder=tmp_path, jobs=1)
-    assert_same((runs, history), again)
+    assert_same((runs, history), again[:2])
 
 
 def test_what_is_done_is_kept_when_a_later_run_fails(monkeypatch, tmp_path):
@@ -200,7 +200,7 @@ def test_what_is_done_is_kept_when_a_later_run_fails(monkeypatch, tmp_path):
 
 def test_results_do_not_depend_on_the_number_of_jobs(made, tmp_path):
     _, runs, history = made
-    found, course = network_runs.run({"aoq": CONFIGS["aoq"]}, [0], folder=tmp_path, jobs=2)
+    found, course, _ = network_runs.run({"aoq": CONFIGS["aoq"]}, [0], folder=tmp_path, jobs=2)
     other = found.set_index("variant").drop(columns=WHEN)
     assert_same((other, course), (runs.loc[["aoq"]].drop(columns=WHEN), history[history["variant"] == "aoq"]))
 
@@ -224,5 +224,5 @@ def test_a_run_that_misses_crossings_is_refused(tmp_path):
 
 
 def test_nothing_asked_for_is_nothing_found(tmp_path):
-    runs, history = network_runs.run({}, [0], folder=tmp_path)
+    runs, history, _ = network_runs.run({}, [0], folder=tmp_path)
     assert runs.empty and history.empty
