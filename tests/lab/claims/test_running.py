@@ -127,7 +127,7 @@ def test_what_is_unknown_is_refused_by_name():
     with pytest.raises(ValueError, match="seeds must be at least 1, got 0"):
         claims.reproduce(seeds=0)
     with pytest.raises(ValueError, match="unknown budget 'huge'"):
-        claims.reproduce("huge")
+        plans.experiments("huge")
     with pytest.raises(FileNotFoundError, match=r"bash run\.sh reproduce"):
         claims.load()
 
