@@ -75,7 +75,7 @@ def _build(compiler: str, stem: str) -> Path:
         errors = ""
         for march in (["-march=native"], ["-mcpu=native"], []):  # GCC and Clang spell it differently per architecture
             command = [compiler, *FLAGS, *march, "-pthread", str(SOURCE), "-o", name]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=600)  # a busy machine needs minutes
             if done.returncode == 0:
                 target = folder / f"{stem}-{_digest(Path(name).read_bytes())}.so"
                 os.replace(name, target)
