@@ -1,5 +1,7 @@
 """The button that saves a figure, without a browser: what a click does in the kernel."""
 
+from matplotlib.figure import Figure
+
 from aoqlab.lab.explorers.widgets import export_button
 from aoqlab.lab.plots.saving import load_figure_info
 
