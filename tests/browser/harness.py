@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 SHOTS = ROOT / "figures" / "screenshots"  # ignored by git, for people to look at
-PATIENCE = 120_000  # milliseconds; only reached when something is wrong
+PATIENCE = 240_000  # milliseconds; only reached when something is wrong
 ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
 FORMS = ("png", "svg", "pdf", "json")
 
