@@ -22,7 +22,7 @@ MOVES = """async root => {
 OBSERVE = """root => {
     const [note, numbers] = ['.note', '.readouts'].map(part => root.querySelector(part));
     window.written = [];
-    const write = () => window.written.push([note.textContent, numbers.innerText]);
+    const write = () => window.written.push([note.textContent, numbers.textContent]);
     new MutationObserver(write).observe(root, { childList: true, subtree: true });
 }"""
 
@@ -60,8 +60,8 @@ def test_a_kept_name_is_replaced_only_when_told_to(hands, exported):
 
 def test_numbers_say_whether_they_are_exact(hands):
     notes = {name: hands[name].root.locator(".readouts small") for name in ("intervals", "weights")}
-    assert notes["intervals"].first.inner_text() == "exact"
-    assert notes["weights"].first.inner_text().startswith("from the summary")
+    assert notes["intervals"].first.text_content() == "exact"
+    assert notes["weights"].first.text_content().startswith("from the summary")
 
 
 def test_a_thousand_moves_take_no_memory(hands, lab):
