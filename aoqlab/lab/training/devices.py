@@ -1,15 +1,17 @@
-"""Where a run computes: its device, its precision, and this process's place among several."""
+"""Where and how a run computes: device, precision, compiled code, and this process's place among several."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
 
 from .config import TrainConfig
 from .distributed import leave_at_exit, prepare
@@ -90,3 +92,27 @@ def place_for(config: TrainConfig) -> Place:
         dist.init_process_group("gloo" if on_cpu else "nccl")
         leave_at_exit()
     return Place(device, precision, dist.get_rank(), dist.get_world_size())
+
+
+def compiled_or_eager(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Return ``torch.compile(model)``; where compiling fails, the model itself, with a warning that says why."""
+    compiled = torch.compile(model)
+    failed = False
+
+    def forward(images: Tensor) -> Tensor:
+        nonlocal failed
+        if not failed:
+            try:
+                return cast(Tensor, compiled(images))
+            except torch._dynamo.exc.TorchDynamoException as error:
+                failed = True
+                reason = str(error).strip().partition("\n")[0]
+                warnings.warn(f"torch.compile failed ({reason}); training continues without it", stacklevel=2)
+        return cast(Tensor, model(images))
+
+    return forward
+
+
+def channels_last(model: nn.Module) -> nn.Module:
+    """Return the model in the layout fastest for convolutions; sums agree bit for bit only in the same layout."""
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
@@ -21,15 +20,16 @@ from ...ste import encode_flat
 from ...surgery import activation_quantizers, weight_sites
 from ...tracker import OscillationTracker
 from ..methods import Method
+from ..shared.seeds import step_seed
 from . import checkpoint as checkpoints
 from .config import TrainConfig
+from .devices import Place, channels_last, compiled_or_eager
 from .distributed import SyncedBatchNorm, average_gradients, total
 from .evaluate import evaluate
 from .intervals import IntervalRecorder
 
 if TYPE_CHECKING:
     from ..datasets import Dataset
-    from .devices import Place
 
 # How often a loss that is not finite is looked for where looking makes the device wait.
 CHECK_EVERY = 50
@@ -202,7 +202,7 @@ class Trainer:
 
     def _one_step(self, images: Tensor, labels: Tensor) -> None:
         config, progress = self.config, self.step / self.total_steps
-        self._seed(_mixed(config.seed, self.step, self.rank))  # dropout and the like
+        self._seed(step_seed(config.seed, self.step, self.rank))  # dropout and the like
         self._enter(progress)
         assert config.lr
         for group in self.optimizer.param_groups:
@@ -244,7 +244,7 @@ class Trainer:
         generator = torch.Generator(self.device)
         for place, (name, latent) in enumerate(self.latents.items()):
             # A number more than the seed of a step has, so that dropout draws from another sequence.
-            generator.manual_seed(_mixed(self.config.seed, self.step, place, 0))
+            generator.manual_seed(step_seed(self.config.seed, self.step, place, 0))
             noise = torch.randn(latent.shape, generator=generator, device=latent.device, dtype=latent.dtype)
             step = self.quantizers[name].unwrapped.threshold_step
             if step is None:
@@ -368,38 +368,3 @@ def common_grid(quantizers: Sequence[Quantizer]) -> UniformGrid | None:
     """Return the grid that all quantizers share, so that their codes differ by a step per layer or channel alone."""
     grids = {q.grid for q in quantizers}
     return grids.pop() if len(grids) == 1 else None
-
-
-def compiled_or_eager(model: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Return ``torch.compile(model)``; where compiling fails, the model itself, with a warning that says why."""
-    compiled = torch.compile(model)
-    failed = False
-
-    def forward(images: Tensor) -> Tensor:
-        nonlocal failed
-        if not failed:
-            try:
-                return cast(Tensor, compiled(images))
-            except torch._dynamo.exc.TorchDynamoException as error:
-                failed = True
-                reason = str(error).strip().partition("\n")[0]
-                warnings.warn(f"torch.compile failed ({reason}); training continues without it", stacklevel=2)
-        return cast(Tensor, model(images))
-
-    return forward
-
-
-def channels_last(model: nn.Module) -> nn.Module:
-    """Return the model in the layout fastest for convolutions; sums agree bit for bit only in the same layout."""
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _mixed(*numbers: int) -> int:
-    """Return a seed that no other numbers share, be they fewer or more: SplitMix64 over all of them."""
-    z = 0
-    for value in numbers:
-        z = (z + value + 0x9E3779B97F4A7C15) & (2**64 - 1)
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
-        z ^= z >> 31
-    return z >> 1

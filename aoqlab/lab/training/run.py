@@ -38,8 +38,8 @@ from .build import (
 )
 from .checkpoint import CheckpointError, CheckpointWarning
 from .config import TrainConfig
-from .devices import Place, place_for
-from .engine import Stopped, Trainer, channels_last
+from .devices import Place, channels_last, place_for
+from .engine import Stopped, Trainer
 from .evaluate import reestimate_batch_norm
 from .folder import CONFIG, MODEL, RESULT, RunExistsError, RunFolder
 from .reporting import audit_text, interruptible, postfix, progress_bar, write_events

@@ -17,7 +17,8 @@ from ..shared.processes import side_by_side
 from ..shared.store import Store
 from .build import create
 from .config import TrainConfig
-from .engine import DivergedError, channels_last
+from .devices import channels_last
+from .engine import DivergedError
 from .run import Result, start_of, train
 
 

@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from aoqlab.lab import datasets, methods, models
-from aoqlab.lab.training.devices import place_for
-from aoqlab.lab.training.engine import Stopped, Trainer, compiled_or_eager
+from aoqlab.lab.training.devices import compiled_or_eager, place_for
+from aoqlab.lab.training.engine import Stopped, Trainer
 from aoqlab.quantizers import AOQ
 from aoqlab.surgery import quantize, weight_sites
 
