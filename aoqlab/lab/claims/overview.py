@@ -11,7 +11,7 @@ from ..plots.saving import save_figure
 from ..shared import paths
 from .families import CLAIMS
 from .results import FILES, Results
-from .views import data_sets, one_each
+from .views import absent, data_sets, one_each
 
 NAME = "verdicts"
 
@@ -20,7 +20,8 @@ def overview(results: Results) -> Figure:
     """Draw claims by data sets, each cell a verdict with its effect."""
     data = data_sets(results)
     figure = Figure(figsize=(2 + 1.55 * len(data), 0.42 * len(CLAIMS) + 0.4), layout="constrained")
-    verdict_grid(one_each(results.claims), rows=CLAIMS, columns=data, ax=figure.subplots())
+    grid = one_each(results.claims)
+    verdict_grid(grid, rows=CLAIMS, columns=data, absent=absent(grid), ax=figure.subplots())
     return figure
 
 

@@ -15,7 +15,7 @@ from .families import CLAIMS, FAMILIES
 from .report_page import html as html
 from .results import Results
 from .statistics import MOST_SEEDS
-from .views import data_sets, one_each
+from .views import absent, data_sets, one_each
 
 EDGE = "‡"
 """After a verdict for which a best setting is at the end of the range tried."""
@@ -139,7 +139,7 @@ def markdown_table(claims: pd.DataFrame) -> str:
 def grid_table(claims: pd.DataFrame) -> str:
     """Verdicts as a Markdown table with a row per claim and a column per data set."""
     shown = one_each(claims)
-    data = list(dict.fromkeys(shown["data"]))
+    data, without = list(dict.fromkeys(shown["data"])), absent(shown)
     lines = ["| claim | " + " | ".join(data) + " |", "| --- " * (1 + len(data)) + "|"]
     for name, rows in shown.groupby("claim", sort=False):
         cells = {}
@@ -148,7 +148,7 @@ def grid_table(claims: pd.DataFrame) -> str:
             verdict = f"{verdict_look(row['verdict']).symbol} **{row['verdict']}**{EDGE if row['edge'] else ''}"
             cells[row["data"]] = f"{verdict} {_effect(row)}, {agree}"
         sentence = rows["sentence"].iloc[0].replace("|", "\\|")
-        lines.append(f"| `{name}` {sentence} | " + " | ".join(cells.get(d, "not tried") for d in data) + " |")
+        lines.append(f"| `{name}` {sentence} | " + " | ".join(cells.get(d, without[name, d]) for d in data) + " |")
     return "\n".join(lines)
 
 

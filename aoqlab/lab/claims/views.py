@@ -39,6 +39,16 @@ def data_sets(results: Results) -> list[str]:
     return list(order.sort_values(["toy", "size", "data"], kind="stable")["data"].unique())
 
 
+def absent(claims: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Return what a claim and a data set without a verdict show: "not tried", or "–" where nothing can be asked."""
+    kinds = claims.drop_duplicates("data").set_index("data")["kind"]
+    return {
+        (name, data): "not tried" if claim.concerns(kind) else "–"
+        for name, claim in CLAIMS.items()
+        for data, kind in kinds.items()
+    }
+
+
 def largest(table: pd.DataFrame, data: str) -> pd.DataFrame:
     """Return the rows of a table on one data set, at the largest budget that it was tried with."""
     own = table[table["data"] == data]

@@ -68,12 +68,14 @@ def verdict_grid(
     *,
     rows: Iterable[str] | None = None,
     columns: Iterable[str] | None = None,
+    absent: Mapping[tuple[str, str], str] = MappingProxyType({}),
     ax: Axes | None = None,
 ) -> Axes:
     """Draw claims by data sets: each cell a verdict by colour, symbol and word, with its effect and unit.
 
     `claims`: one row per claim and data set, columns "claim", "data", "verdict", "effect", "unit". `rows` and `columns`
-    give order and completeness (default: as they come); a cell without a row in the table says "not tried".
+    give order and completeness (default: as they come). A cell without a row in the table says what `absent` has for
+    its claim and data set, "not tried" by default.
     Missing columns, several rows for one cell, and unknown verdicts raise `ValueError`.
     """
     require_columns(claims, ["claim", "data", "verdict", "effect", "unit"], "verdict_grid")
@@ -93,11 +95,12 @@ def verdict_grid(
     for (y, claim), (x, data) in itertools.product(enumerate(down), enumerate(across)):
         place = (claim, data)
         if place not in found:
-            ax.text(x + 0.5, y + 0.5, "not tried", ha="center", va="center", fontsize=6.5, color="#8C8C8C")
+            word = absent.get(place, "not tried")
+            ax.text(x + 0.5, y + 0.5, word, ha="center", va="center", fontsize=6.5, color="#8C8C8C")
             continue
         look, row = looks[place], found[place]
-        word: dict[str, Any] = {"fontsize": 7, "fontweight": "bold", "color": look.color}
-        ax.text(x + 0.5, y + 0.31, f"{look.symbol} {row.verdict}", ha="center", va="center", **word)
+        bold: dict[str, Any] = {"fontsize": 7, "fontweight": "bold", "color": look.color}
+        ax.text(x + 0.5, y + 0.31, f"{look.symbol} {row.verdict}", ha="center", va="center", **bold)
         effect = f"{signed(row.effect)} {short_unit(str(row.unit))}"
         ax.text(x + 0.5, y + 0.71, effect, ha="center", va="center", fontsize=6.5)
     ax.grid(False)

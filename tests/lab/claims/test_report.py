@@ -325,6 +325,7 @@ def test_the_grid_has_a_row_for_each_claim_and_a_column_for_each_data_set(result
     assert [row[0].split("`")[1] for row in rows] == list(CLAIMS)
     assert all(len(row) == len(head) for row in rows)
     assert [row[head.index("digits-cnn")] for row in rows if "`figure-2`" in row[0]] == ["not tried"]
+    assert {cell for row in rows if "`deep-basin`" in row[0] for cell in row[2:]} == {"–"}  # landscape alone
     own = results.claims.iloc[0]
     edge = report.EDGE if own["edge"] else ""
     assert f"**{own['verdict']}**{edge} {own['effect']:+.3g} [{own['low']:+.3g}, {own['high']:+.3g}]" in lines

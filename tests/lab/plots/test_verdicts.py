@@ -36,6 +36,11 @@ def test_what_has_no_row_was_not_tried(ax):
     assert texts(ax).count("not tried") == 3
 
 
+def test_a_cell_without_a_row_says_what_is_given_for_it(ax):
+    verdict_grid(CLAIMS, rows=["two", "one"], columns=["digits", "toy"], absent={("two", "digits"): "–"}, ax=ax)
+    assert texts(ax).count("–") == 1 and "not tried" not in texts(ax)
+
+
 def test_colours_and_symbols_differ_between_verdicts(ax, drawn):
     verdict_grid(CLAIMS, ax=ax)
     drawn(ax)
