@@ -23,7 +23,10 @@ CanvasRenderingContext2D.prototype.clearRect = function (...all) { window.drawn 
 window.model = {
   ...given, here: true, saved: 0, get: (name) => model[name],
   save(state) { model.saved += 1; model.state = state; },
-  onstate(act) { model.moved = (state) => { model.state = state; act(state); }; return () => {}; },
+  onchange(name, act) {
+    if (name === "state") model.moved = (state) => { model.state = state; act(state); };
+    return () => {};
+  },
   onlife(act) { model.live = (here) => { model.here = here; act(); }; return () => {}; },
   alive: () => model.here,
   async ask(kind, state, payload) {

@@ -114,7 +114,7 @@ def wide(values: pd.Series) -> bool:
 
 def in_groups(runs: pd.DataFrame, *groups: str) -> pd.DataFrame:
     """Return the runs of variants that are in any of these groups."""
-    return runs[runs["groups"].str.split("|").map(lambda own: bool(set(groups) & set(own)))]
+    return runs[runs["groups"].str.split("|").map(lambda own: bool(set(groups) & set(own))).astype(bool)]
 
 
 def shrink_mins(variants: pd.Series, published: float) -> pd.Series:
