@@ -53,9 +53,16 @@ class Mounted {
     this.root.append(make("h3", { textContent: title }));
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", title);
-    // In JupyterLab arrows, Enter and letters are the notebook's own; here they move what has the focus.
+    // Arrows, Enter and letters are shortcuts of the notebook; here they move what has the focus. JupyterLab looks for
+    // shortcuts after the explorer, Notebook 7 before it, unless what has the focus bears the attribute.
+    const plain = (event) => !event.ctrlKey && !event.metaKey;
+    const suppress = (event) => {
+      if (this.root.contains(event.target)) event.target.toggleAttribute("data-lm-suppress-shortcuts", plain(event));
+    };
+    addEventListener("keydown", suppress, true);
+    this.leaving.push(() => removeEventListener("keydown", suppress, true));
     this.root.addEventListener("keydown", (event) => {
-      if (!event.ctrlKey && !event.metaKey) event.stopPropagation();
+      if (plain(event)) event.stopPropagation();
     });
     this.controls = make("div", { className: "controls" });
     this.panels = make("div", { className: "panels" });
