@@ -14,7 +14,6 @@ from .registry import get as get
 from .registry import label_of as label_of
 from .registry import names as names
 from .registry import options_of as options_of
-from .registry import rebuild as rebuild
 from .registry import register as register
 from .registry import summary_of as summary_of
 

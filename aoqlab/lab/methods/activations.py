@@ -19,7 +19,7 @@ def activation_quantizer(kind: str) -> Callable[[int], Quantizer] | None:
     from ...quantizers import LSQ, LTQ
 
     makers: dict[str, Callable[[int], Quantizer] | None] = {
-        "ltq": partial(LTQ),
+        "ltq": LTQ,
         "lsq": partial(LSQ, signed=False, batched=True),
         "none": None,
     }

@@ -24,7 +24,6 @@ class StagedDampening:
     def __call__(
         self, latents: list[Tensor], quantizers: list[Quantizer], progress: float, state: StageState | None
     ) -> Tensor | None:
-        """Return the term, or ``None`` outside the last stage."""
         from ...losses import dampening_norm
 
         if state is None or not state.dampening:
@@ -59,8 +58,6 @@ def aoq(
     from ...quantizers import AOQ
 
     return Method(
-        "aoq",
-        "",
         weights=partial(AOQ, per_channel=per_channel),
         activations=activation_quantizer(activations),
         schedule=ThreeStage(

@@ -15,11 +15,10 @@ from .registry import Factory, register
 
 def options_of_aoq(*, without: tuple[str, ...] = ()) -> Callable[[Factory], Factory]:
     """Give a function of ``**options`` the signature of ``aoq``, less some of its options (a decorator)."""
-    signature = inspect.signature(aoq)
-    kept = [parameter for name, parameter in signature.parameters.items() if name not in without]
 
     def show(factory: Factory) -> Factory:
-        factory.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+        kept = [parameter for name, parameter in inspect.signature(aoq).parameters.items() if name not in without]
+        factory.__signature__ = inspect.Signature(kept)  # type: ignore[attr-defined]
         return factory
 
     return show

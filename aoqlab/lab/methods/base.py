@@ -43,7 +43,7 @@ def on_grid(latents: list[Tensor], quantizers: list[Quantizer]) -> tuple[list[Te
 
 
 def check_strength(name: str, value: float | int) -> None:
-    """Raise ``ValueError`` where the weight of a loss is negative or not finite."""
+    """Raise ``ValueError`` where a factor is negative or not finite."""
     if not 0 <= value < math.inf:
         raise ValueError(f"{name} must be finite and not negative, got {value}")
 
@@ -71,8 +71,6 @@ class FreezeSchedule:
 
     def __call__(self, progress: float) -> float:
         """Return the frequency above which a weight is frozen at ``progress``."""
-        if not 0 <= progress <= 1:
-            raise ValueError(f"progress must be in [0, 1], got {progress}")
         if progress < self.begin:
             return math.inf
         return self.start + cosine_ramp((progress - self.begin) / (1 - self.begin), float(self.end - self.start))
@@ -82,16 +80,17 @@ class FreezeSchedule:
 class Method:
     """A way to train: which quantizers, which schedule, which regulariser, which learning rates.
 
+    :func:`aoqlab.lab.methods.get` fills in ``name``, ``summary`` and the ``options`` that it made the method from.
     ``weights`` and ``activations`` make a prototype quantizer for a number of bits (copied for each layer); None leaves
     them in full precision. ``schedule`` drives ``set_stage`` of the quantizers that have it. With ``freezing`` the
     weight quantizers are :class:`aoqlab.quantizers.Freezing`, and after each update of the tracker the engine calls
     their ``track(codes)`` and ``freeze(frequency, freezing(progress))``. ``lr_scale``: factor on the learning
     rate of the groups ``weights`` (all ordinary parameters), ``weight_quantizers`` and ``activation_quantizers``.
-    ``options``: what :func:`aoqlab.lab.methods.get` made it from. Raises ``ValueError`` for other groups or factors.
+    Raises ``ValueError`` for other groups or factors.
     """
 
-    name: str
-    summary: str
+    name: str = ""
+    summary: str = ""
     weights: Callable[[int], Quantizer] | None = None
     activations: Callable[[int], Quantizer] | None = None
     schedule: ThreeStage | None = None
@@ -104,11 +103,10 @@ class Method:
         if set(self.lr_scale) != set(LR_GROUPS):
             raise ValueError(f"lr_scale must have the groups {', '.join(LR_GROUPS)}, got {', '.join(self.lr_scale)}")
         for group, factor in self.lr_scale.items():
-            if not 0 <= factor < math.inf:
-                raise ValueError(f"lr_scale[{group!r}] must be finite and not negative, got {factor}")
+            check_strength(f"lr_scale[{group!r}]", factor)
 
     def describe(self) -> dict[str, Any]:
-        """Return all that defines it, as JSON can hold it; ``methods.rebuild`` makes the same method from it."""
+        """Return all that defines it, as JSON can hold it; ``get(name, **options)`` makes the same method."""
         return {
             "name": self.name,
             "summary": self.summary,

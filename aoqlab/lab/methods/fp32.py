@@ -9,4 +9,4 @@ from .registry import register
 @register(label="full precision", color="#7A7A7A")
 def fp32() -> Method:
     """Full precision: no quantizers, the reference for accuracy and speed."""
-    return Method("fp32", "")
+    return Method()

@@ -20,6 +20,4 @@ def lsq(*, per_channel: bool = False, activations: str = "lsq") -> Method:
     """
     from ...quantizers import LSQ
 
-    return Method(
-        "lsq", "", weights=partial(LSQ, per_channel=per_channel), activations=activation_quantizer(activations)
-    )
+    return Method(weights=partial(LSQ, per_channel=per_channel), activations=activation_quantizer(activations))

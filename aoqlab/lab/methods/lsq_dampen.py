@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RampedDampening:
-    """``lambda(p) sum over layers of n_out / N ||w_hat - clip(w)||_F^2``: :func:`aoqlab.losses.dampening_nagel`.
-
-    lambda is 0 until progress ``begin``, then rises to ``final`` along half a cosine. n_out / N is one over the number
-    of weights per output channel ("kernel mean").
-    """
+    """:func:`aoqlab.losses.dampening_nagel`, mean per kernel, with a weight that rises from ``begin`` to ``final``."""
 
     final: float | int
     begin: float | int
@@ -36,7 +32,6 @@ class RampedDampening:
     def __call__(
         self, latents: list[Tensor], quantizers: list[Quantizer], progress: float, state: StageState | None
     ) -> Tensor | None:
-        """Return the term, or ``None`` until ``begin``."""
         from ...losses import dampening_nagel
 
         strength = cosine_ramp(max(0.0, progress - self.begin) / (1 - self.begin), float(self.final))
@@ -58,8 +53,6 @@ def lsq_plus_dampen(
     from ...quantizers import LSQ
 
     return Method(
-        "lsq+dampen",
-        "",
         weights=partial(LSQ, per_channel=per_channel),
         activations=activation_quantizer(activations),
         regulariser=RampedDampening(dampening, begin),

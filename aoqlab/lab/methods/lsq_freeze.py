@@ -38,8 +38,6 @@ def lsq_plus_freeze(
     in the paper, where the code's own default is 0.001; the tracker's frequencies use 0.01 too.
     """
     return Method(
-        "lsq+freeze",
-        "",
         weights=partial(_freezing_lsq, per_channel=per_channel, momentum=momentum),
         activations=activation_quantizer(activations),
         freezing=FreezeSchedule(threshold_start, threshold_end, begin),

@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Oscillation:
-    """``lambda sum over layers of mean(w_hat^2 - clip(w)^2)``: :func:`aoqlab.losses.oscillation_penalty`.
-
-    Weights are clipped to the outermost levels, beyond which no threshold is left to oscillate around.
-    """
+    """:func:`aoqlab.losses.oscillation_penalty` of weights clipped to the outermost levels, mean over each layer."""
 
     lambda_: float | int
 
@@ -32,7 +29,6 @@ class Oscillation:
     def __call__(
         self, latents: list[Tensor], quantizers: list[Quantizer], progress: float, state: StageState | None
     ) -> Tensor | None:
-        """Return the term, or ``None`` where lambda is 0."""
         from ...losses import oscillation_penalty
 
         factors = [self.lambda_ / w.numel() for w in latents]
@@ -54,8 +50,6 @@ def lsq_plus_oscillate(*, lambda_: float | int = 1.0, per_channel: bool = False,
     from ...quantizers import LSQ
 
     return Method(
-        "lsq+oscillate",
-        "",
         weights=partial(LSQ, per_channel=per_channel),
         activations=activation_quantizer(activations),
         regulariser=Oscillation(lambda_),

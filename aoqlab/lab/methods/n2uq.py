@@ -21,4 +21,4 @@ def n2uq(*, per_channel: bool = True) -> Method:
     """
     from ...quantizers import StatsQ
 
-    return Method("n2uq", "", weights=partial(StatsQ, per_channel=per_channel), activations=activation_quantizer("ltq"))
+    return Method(weights=partial(StatsQ, per_channel=per_channel), activations=activation_quantizer("ltq"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .base import LR_GROUPS, Method
+from .base import Method
 
 Factory = Callable[..., Method]
 
@@ -90,22 +90,13 @@ def get(name: str, **options: Any) -> Method:
     Options differ between methods (:func:`options_of`); ``lr_scale``, a mapping from parameter groups to factors on the
     learning rate, is one of all. Raises ``ValueError`` for an unknown name, option, group or a value out of range.
     """
-    factory, defaults = entry(name).factory, options_of(name)
+    defaults = options_of(name)
     given = {option: value for option, value in options.items() if option != "lr_scale"}
     for option in given:
         if option not in defaults:
             allowed = ", ".join([*defaults, "lr_scale"])
             raise ValueError(f"method {name!r} has no option {option!r}; it has {allowed}")
-    method = factory(**given)
-    scale: Mapping[str, float | int] = options.get("lr_scale", {})
-    for group in scale:
-        if group not in LR_GROUPS:
-            raise ValueError(f"there is no parameter group {group!r} for lr_scale; there are {', '.join(LR_GROUPS)}")
-    merged = {**method.lr_scale, **scale}
-    kept = {**defaults, **given, **({"lr_scale": merged} if scale else {})}
+    method = entry(name).factory(**given)
+    merged = {**method.lr_scale, **options.get("lr_scale", {})}
+    kept = {**defaults, **given, **({"lr_scale": merged} if options.get("lr_scale") else {})}
     return replace(method, name=name, summary=summary_of(name), lr_scale=merged, options=kept)
-
-
-def rebuild(description: Mapping[str, Any]) -> Method:
-    """Return the method that :meth:`Method.describe` described, from ``name`` and ``options`` of the description."""
-    return get(description["name"], **description["options"])

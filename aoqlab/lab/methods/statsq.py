@@ -18,6 +18,4 @@ def statsq(*, per_channel: bool = True, activations: str = "lsq") -> Method:
     """
     from ...quantizers import StatsQ
 
-    return Method(
-        "statsq", "", weights=partial(StatsQ, per_channel=per_channel), activations=activation_quantizer(activations)
-    )
+    return Method(weights=partial(StatsQ, per_channel=per_channel), activations=activation_quantizer(activations))
