@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from .. import datasets
-from ..datasets.memory import MemoryTest, MemoryTrain
+from ..datasets.memory import MemoryImages
 from ..shared.files import write_atomic
 
 TRAIN_PER_CLASS, TEST_PER_CLASS = 200, 100
@@ -28,13 +28,11 @@ def reduced(images: str | Path, folder: Path) -> Path:
     mark = target / DONE
     if mark.is_file() and mark.read_text() == data.fingerprint:
         return target
-    if not isinstance(data.train, MemoryTrain) or not isinstance(data.test, MemoryTest):
+    train, test = data.train.images, data.test.images
+    if not isinstance(train, MemoryImages) or not isinstance(test, MemoryImages):
         raise ValueError(f"{images} holds large images; the reduced budgets need small ones, such as CIFAR-10's")
     shutil.rmtree(target, ignore_errors=True)
-    for split, store, most in (
-        ("train", data.train.store, TRAIN_PER_CLASS),
-        ("test", data.test.store, TEST_PER_CLASS),
-    ):
+    for split, store, most in (("train", train, TRAIN_PER_CLASS), ("test", test, TEST_PER_CLASS)):
         for label, name in enumerate(data.classes):
             place = target / split / name
             place.mkdir(parents=True)

@@ -14,23 +14,32 @@ Batch = tuple[Tensor, Tensor]
 """Images, float32 (n, channels, height, width), normalised and channels-last; labels, int64 (n,)."""
 
 
-class TrainSplit(ABC):
+class Images(ABC):
+    """The images of a split with their labels, in memory or on disk."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def read(self, places: Sequence[slice], moment: Moment | None = None, augment: bool = False) -> Iterator[Batch]:
+        """Yield a batch for each slice of the order at ``moment``; without one, of the images in their own order."""
+
+
+@dataclass(frozen=True)
+class TrainSplit:
     """Training images: shuffled and augmented batches, the last partial one dropped.
 
     The batch at (seed, epoch, place in the epoch) is a pure function of these: nothing read before changes it.
     """
 
-    @abstractmethod
-    def __len__(self) -> int:
-        """Return the number of images."""
+    images: Images
 
-    @abstractmethod
-    def _read(self, moment: Moment, places: Sequence[slice], augment: bool) -> Iterator[Batch]:
-        """One batch for each slice of the epoch's order."""
+    def __len__(self) -> int:
+        return len(self.images)
 
     def steps(self, batch_size: int) -> int:
         """Full batches in an epoch; ``ValueError`` if there is none."""
-        _check_batch_size(batch_size)
+        _share(batch_size)
         if batch_size > len(self):
             raise ValueError(f"batch_size {batch_size} exceeds the {len(self)} training images; lower it")
         return len(self) // batch_size
@@ -57,7 +66,7 @@ class TrainSplit(ABC):
         if not 0 <= start <= steps:
             raise ValueError(f"start must be a batch number from 0 to {steps}, got {start}")
         firsts = (step * batch_size + rank * share for step in range(start, steps))
-        return self._read(Moment(seed, epoch), [slice(first, first + share) for first in firsts], augment)
+        return self.images.read([slice(first, first + share) for first in firsts], Moment(seed, epoch), augment)
 
     def sample(self, count: int, seed: int) -> Tensor:
         """Return the first ``count`` images of epoch 0, not augmented: the images in the first batch of that size.
@@ -65,38 +74,29 @@ class TrainSplit(ABC):
         Reads these images and no others, in this process. ``ValueError`` if there are fewer.
         """
         self.steps(count)
-        images, _ = next(self._read(Moment(seed, 0), [slice(0, count)], augment=False))
+        images, _ = next(self.images.read([slice(0, count)], Moment(seed, 0)))
         return images
 
 
-class TestSplit(ABC):
+@dataclass(frozen=True)
+class TestSplit:
     """Test images: all of them, in a fixed order, never augmented."""
 
     __test__ = False  # the name is no test class for pytest to collect
 
-    @abstractmethod
+    images: Images
+
     def __len__(self) -> int:
-        """Return the number of images."""
-
-    @abstractmethod
-    def _read(self, places: Sequence[slice]) -> Iterator[Batch]:
-        """One batch for each slice of the images."""
-
-    def steps(self, batch_size: int) -> int:
-        """Batches that hold all images, the last of them perhaps partial."""
-        _check_batch_size(batch_size)
-        return -(-len(self) // batch_size)
+        return len(self.images)
 
     def batches(self, batch_size: int, *, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         """All images in batches; process ``rank`` gets its share of each, and each image goes to one process.
 
         Shares of the last batch may differ by an image or be empty, and empty ones are left out.
         """
-        steps = self.steps(batch_size)
         share = _share(batch_size, rank, world)
-        firsts = (step * batch_size + rank * share for step in range(steps))
-        ends = ((first, min(first + share, len(self))) for first in firsts)
-        return self._read([slice(first, end) for first, end in ends if first < end])
+        firsts = range(rank * share, len(self), batch_size)
+        return self.images.read([slice(first, min(first + share, len(self))) for first in firsts])
 
 
 @dataclass(frozen=True)
@@ -125,13 +125,10 @@ class Dataset:
         return len(self.classes)
 
 
-def _check_batch_size(batch_size: int) -> None:
+def _share(batch_size: int, rank: int = 0, world: int = 1) -> int:
+    """Images of a batch that go to each process."""
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-
-
-def _share(batch_size: int, rank: int, world: int) -> int:
-    """Images of a batch that go to each process."""
     if not 0 <= rank < world:
         raise ValueError(f"rank must be from 0 to world - 1 = {world - 1}, got {rank}")
     if batch_size % world:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -21,25 +19,10 @@ SMALL = 64
 """Images of at most so many pixels in height and width are kept in memory."""
 CHANNELS = {"1": 1, "L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "RGBX": 3, "P": 3, "PA": 3, "CMYK": 3, "YCbCr": 3}
 """Channels of each of Pillow's modes with 8 bits; transparency is dropped."""
-_CHUNK = 64  # files per job of a thread, so that handing out jobs costs nothing
-
-Looked = dict[str, Tensor]
-"""``sizes`` (n, 2): height and width; ``channels`` (n,): 1 or 3; ``pixels``: all bytes, one image after the other, or
-none where the images are large."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """One image; pixels (h, w) or (h, w, 3) if it was small."""
-
-    height: int
-    width: int
-    channels: int
-    pixels: NDArray[np.uint8] | None
-
-
-def look(path: Path, share: int) -> Look:
-    """Decode one file; keep its pixels if it is small and they take at most ``share`` bytes.
+def look(path: str, share: int) -> tuple[int, int, int, NDArray[np.uint8] | None]:
+    """Decode one file; return height, width, channels, and its pixels if it is small: at most ``share`` bytes.
 
     Large JPEG files are decoded at an eighth of their size, which reads all of the file in a fraction of the time.
     ``ValueError`` names a file that is damaged or has no 8-bit pixels.
@@ -57,27 +40,25 @@ def look(path: Path, share: int) -> Look:
         raise ValueError(f"{path} cannot be read as an image ({error}); replace or delete it") from error
     if not channels:
         raise ValueError(f"{path} has pixels of Pillow's mode {mode}; convert it to 8 bits per channel")
-    return Look(height, width, channels, pixels)
+    return height, width, channels, pixels
 
 
-def look_at_all(paths: Sequence[Path], threads: int) -> Looked:
-    """:func:`look` for every file, in a pool of threads with a progress bar."""
+def look_at_all(paths: Sequence[str], threads: int) -> dict[str, Tensor]:
+    """:func:`look` at every file, in a pool of threads with a progress bar.
+
+    Returns ``sizes`` (n, 2): height and width; ``channels`` (n,): 1 or 3; ``pixels``: all bytes, one image after the
+    other, or none where an image is large.
+    """
     share = LIMIT // max(1, len(paths))
-    chunks = [paths[first : first + _CHUNK] for first in range(0, len(paths), _CHUNK)]
-    looks: list[Look] = []
-    pool = ThreadPoolExecutor(threads)
-    try:
-        with tqdm(total=len(paths), desc="reading images", unit="image", leave=False) as bar:
-            for found in pool.map(lambda chunk: [look(path, share) for path in chunk], chunks):
-                looks += found
-                bar.update(len(found))
-    finally:
-        pool.shutdown(cancel_futures=True)  # after an error or Ctrl-C the rest is not waited for
-    kept = [one.pixels.reshape(-1) for one in looks if one.pixels is not None]
+    # Batches, so that handing out jobs costs nothing.
+    side_by_side = Parallel(threads, prefer="threads", batch_size=64, return_as="generator")
+    found = side_by_side(delayed(look)(path, share) for path in paths)
+    looks = list(tqdm(found, "reading images", len(paths), leave=False, unit="image"))
+    kept = [pixels.reshape(-1) for *_, pixels in looks if pixels is not None]
     every = len(kept) == len(looks)
     return {
-        "sizes": torch.tensor([(one.height, one.width) for one in looks], dtype=torch.int32).view(-1, 2),
-        "channels": torch.tensor([one.channels for one in looks], dtype=torch.uint8),
+        "sizes": torch.tensor([size for *size, _, _ in looks], dtype=torch.int32).view(-1, 2),
+        "channels": torch.tensor([channels for _, _, channels, _ in looks], dtype=torch.uint8),
         "pixels": torch.from_numpy(np.concatenate(kept)) if every else torch.empty(0, dtype=torch.uint8),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,42 +16,39 @@ from .decode import fitted, look_at_all
 from .memory import in_memory
 from .pixels import LIMIT
 from .streaming import cores, streaming
-from .tree import Tree, list_tree
+from .tree import list_tree
 
 
-def load_folder(
-    folder: Path, *, name: str, image_size: int | None, device: torch.device, workers: int | None
-) -> Dataset:
+def load_folder(folder: Path, *, image_size: int | None, device: torch.device, workers: int | None) -> Dataset:
     """Every file is decoded once before anything else, so that a bad one is named now and not in the middle of a run.
 
     What was found is kept in the cache folder for as long as the files stay the same.
     """
     tree = list_tree(folder)
-    place = hashlib.sha256(str(tree.folder.resolve()).encode()).hexdigest()[:16]
+    paths, labels = zip(*tree.samples, strict=True)
+    place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     looked = Store(cache_folder() / "datasets").tensors(
-        f"{place}-{tree.fingerprint}", lambda: look_at_all(tree.paths, cores()), replaces=f"{place}-*"
+        f"{place}-{tree.fingerprint}", lambda: look_at_all(paths, cores()), replaces=f"{place}-*"
     )
     sizes, channels, pixels = looked["sizes"], looked["channels"], looked["pixels"]
-    native = _native_size(tree, sizes, image_size)
-    test_count = len(tree.samples) - sum(tree.is_train)
-    counts = f"{sum(tree.is_train):,} training and {test_count:,} test images"
-    about = f"{name}: {counts} of {len(tree.classes)} classes in {folder}, {tree.split}"
+    native = _native_size(paths, sizes, image_size)
+    train_count = sum(tree.is_train)
+    counts = f"{train_count:,} training and {len(paths) - train_count:,} test images"
+    about = f"{folder.name}: {counts} of {len(tree.classes)} classes in {folder}, {tree.split}"
 
-    every = len(pixels) > 0
-    if every:
-        depth = _one_depth(tree, channels)
+    stored = None
+    if len(pixels):
+        depth = _one_depth(paths, channels)
         if native is not None:
             stored = pixels.view(len(sizes), native, native, depth)
         elif image_size is not None and len(sizes) * image_size**2 * depth <= LIMIT:
             stored = fitted(pixels, sizes, depth, image_size)
             about += f", scaled to {image_size} pixels"
-        else:
-            every = False
-    if every:
+    if stored is not None:
         return in_memory(
-            name,
+            folder.name,
             stored,
-            torch.tensor(tree.labels),
+            torch.tensor(labels),
             torch.tensor(tree.is_train),
             classes=tree.classes,
             description=about,
@@ -62,27 +60,13 @@ def load_folder(
 
     size = image_size or native
     assert size is not None, "_native_size raises where both are missing"
-    depth = int(channels.max())
-    grey = int((channels == 1).sum())
+    depth, grey = int(channels.max()), int((channels == 1).sum())
     if depth == 3 and grey:  # photographs, as in ImageNet itself
         about += f", {grey:,} grey images read as colour"
-    return streaming(
-        name,
-        *(
-            [sample for sample, is_train in zip(tree.samples, tree.is_train, strict=True) if is_train is half]
-            for half in (True, False)
-        ),
-        classes=tree.classes,
-        channels=depth,
-        description=about,
-        fingerprint=tree.fingerprint,
-        image_size=size,
-        device=device,
-        workers=workers,
-    )
+    return streaming(tree, channels=depth, description=about, image_size=size, device=device, workers=workers)
 
 
-def _native_size(tree: Tree, sizes: Tensor, image_size: int | None) -> int | None:
+def _native_size(paths: Sequence[str], sizes: Tensor, image_size: int | None) -> int | None:
     """Height and width that all images share; ``None`` if they differ and ``image_size`` will make them equal."""
     height, width = sizes[0].tolist()
     other = (sizes != sizes[0]).any(1).nonzero()
@@ -90,7 +74,7 @@ def _native_size(tree: Tree, sizes: Tensor, image_size: int | None) -> int | Non
         return int(height)
     if image_size is not None:
         return None
-    first = f"{tree.paths[0]} is {width}x{height} pixels"
+    first = f"{paths[0]} is {width}x{height} pixels"
     if not len(other):
         raise ValueError(
             f"images are not square ({first}); give image_size=N (--image-size N) to scale and crop them to NxN"
@@ -98,17 +82,17 @@ def _native_size(tree: Tree, sizes: Tensor, image_size: int | None) -> int | Non
     row = int(other[0])
     height, width = sizes[row].tolist()
     raise ValueError(
-        f"images differ in size ({first}, {tree.paths[row]} is {width}x{height}); "
+        f"images differ in size ({first}, {paths[row]} is {width}x{height}); "
         "give image_size=N (--image-size N) to scale and crop them all to NxN"
     )
 
 
-def _one_depth(tree: Tree, channels: Tensor) -> int:
+def _one_depth(paths: Sequence[str], channels: Tensor) -> int:
     """1 or 3, the same for all images."""
     first = int(channels[0])
     other = (channels != first).nonzero()
     if len(other):
-        files = sorted([(first, tree.paths[0]), (4 - first, tree.paths[int(other[0])])])
+        files = sorted([(first, paths[0]), (4 - first, paths[int(other[0])])])
         raise ValueError(
             f"grey and colour images are mixed ({files[0][1]} is grey, {files[1][1]} is colour); "
             "convert them all to one kind"

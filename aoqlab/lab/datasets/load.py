@@ -12,7 +12,7 @@ import torch
 from ..shared import paths
 from .base import Dataset
 from .folder import load_folder
-from .named import NAMED, Request
+from .named import NAMED
 
 
 def names() -> list[str]:
@@ -47,13 +47,13 @@ def load(
     where = data_root(root)
     name = str(name_or_folder)
     if name in NAMED:
-        return NAMED[name](Request(where, download, image_size, torch.device(device)))
+        return NAMED[name](where, download, image_size, torch.device(device))
     if not name:
         raise ValueError(f"the name of the data set is empty; give a folder or one of {', '.join(NAMED)}")
     folder = folder_of(name_or_folder, root)
     if folder is None:
         _refuse(Path(name_or_folder).expanduser(), where)
-    return load_folder(folder, name=folder.name, image_size=image_size, device=torch.device(device), workers=workers)
+    return load_folder(folder, image_size=image_size, device=torch.device(device), workers=workers)
 
 
 def folder_of(name_or_folder: str | Path, root: str | Path | None = None) -> Path | None:

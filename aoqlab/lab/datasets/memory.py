@@ -3,84 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import final
 
 import torch
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
-from .base import Batch, Dataset, TestSplit, TrainSplit
+from .base import Batch, Dataset, Images, TestSplit, TrainSplit
 from .draws import Moment, draw
 from .pixels import LIMIT, crop_and_flip, mean_and_std, normalise, resized, resized_bytes
 
 
 @final
-class Pixels:
-    """Images as bytes with their labels, on one device, and how they are normalised."""
+@dataclass(frozen=True)
+class MemoryImages(Images):
+    """Images as bytes on one device, where a batch at a time is cropped, flipped and normalised."""
 
-    def __init__(
-        self,
-        pixels: UInt8[Tensor, "n h w c"],
-        labels: Int64[Tensor, " n"],
-        mean: Float[Tensor, " c"],
-        std: Float[Tensor, " c"],
-        resize: int | None = None,
-    ) -> None:
-        self.pixels, self.labels, self.mean, self.std = pixels, labels, mean, std
-        self.resize = resize
-        """Size of the images in a batch, where they are stored smaller."""
+    pixels: UInt8[Tensor, "n h w c"]
+    labels: Int64[Tensor, " n"]
+    mean: Float[Tensor, " c"]
+    std: Float[Tensor, " c"]
+    flip: bool
+    resize: int | None
+    """Size of the images in a batch, where they are stored smaller."""
 
     @property
-    def images(self) -> UInt8[Tensor, "n c h w"]:
-        """The stored images, in channels-last memory."""
-        return self.pixels.permute(0, 3, 1, 2)
-
-    def ready(self, pixels: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b c h2 w2"]:
-        """Normalised images of a batch."""
-        images = normalise(pixels, self.mean, self.std)
-        return images if self.resize is None else resized(images, self.resize)
-
-
-@final
-class MemoryTrain(TrainSplit):
-    """Training images in memory; crops and flips are made on the device, a batch at a time."""
-
-    def __init__(self, store: Pixels, flip: bool) -> None:
-        self.store, self.flip = store, flip
-        self.padding = padding_of(store.pixels.shape[1])
+    def padding(self) -> int:
+        """Width of the frame that crops are taken from: 4 at 32 pixels, 1 at 8."""
+        return self.pixels.shape[1] // 8
 
     def __len__(self) -> int:
-        return len(self.store.pixels)
+        return len(self.pixels)
 
-    def _read(self, moment: Moment, places: Sequence[slice], augment: bool) -> Iterator[Batch]:
-        store = self.store
-        drawn = draw(moment, len(self), self.padding, self.flip, store.pixels.device)
+    def read(self, places: Sequence[slice], moment: Moment | None = None, augment: bool = False) -> Iterator[Batch]:
+        drawn = moment and draw(moment, len(self), self.padding, self.flip, self.pixels.device)
         for place in places:
-            rows = drawn.order[place]
-            pixels = store.pixels[rows]
-            if augment:
+            rows = drawn.order[place] if drawn else place
+            pixels = self.pixels[rows]
+            if drawn and augment:
                 pixels = crop_and_flip(pixels, drawn.top[place], drawn.left[place], drawn.flip[place], self.padding)
-            yield store.ready(pixels), store.labels[rows]
-
-
-@final
-class MemoryTest(TestSplit):
-    """Test images in memory."""
-
-    def __init__(self, store: Pixels) -> None:
-        self.store = store
-
-    def __len__(self) -> int:
-        return len(self.store.pixels)
-
-    def _read(self, places: Sequence[slice]) -> Iterator[Batch]:
-        for place in places:
-            yield self.store.ready(self.store.pixels[place]), self.store.labels[place]
-
-
-def padding_of(size: int) -> int:
-    """Width of the frame that crops are taken from: 4 at 32 pixels, 1 at 8."""
-    return size // 8
+            images = normalise(pixels, self.mean, self.std)
+            yield images if self.resize is None else resized(images, self.resize), self.labels[rows]
 
 
 def in_memory(
@@ -110,10 +74,11 @@ def in_memory(
     mean, std = mean_and_std(parts[0][0])
     resize = None if fits else size
     train, test = (
-        Pixels(images.to(device), named.to(device), mean.to(device), std.to(device), resize) for images, named in parts
+        MemoryImages(images.to(device), named.to(device), mean.to(device), std.to(device), flip, resize)
+        for images, named in parts
     )
     resizing = "" if size == native else f", resized from {native} pixels"
-    crops = f"crops from a frame of {padding_of(train.pixels.shape[1])} pixels{' and flips' if flip else ''}"
+    crops = f"crops from a frame of {train.padding} pixels{' and flips' if flip else ''}"
     return Dataset(
         name=name,
         description=f"{description}{resizing}; in memory; {crops}.",
@@ -122,7 +87,7 @@ def in_memory(
         image_size=size,
         mean=tuple((mean / 255).tolist()),
         std=tuple((std / 255).tolist()),
-        train=MemoryTrain(train, flip),
-        test=MemoryTest(test),
+        train=TrainSplit(train),
+        test=TestSplit(test),
         fingerprint=fingerprint,
     )

@@ -32,15 +32,9 @@ class Tree:
     split: str
     """How training and test images were told apart, for the reader."""
 
-    @property
-    def paths(self) -> list[Path]:
-        """The files, in order."""
-        return [Path(path) for path, _ in self.samples]
-
-    @property
-    def labels(self) -> list[int]:
-        """The label of each file."""
-        return [label for _, label in self.samples]
+    def half(self, train: bool) -> list[Sample]:
+        """Return the files of one split, in order."""
+        return [sample for sample, is_train in zip(self.samples, self.is_train, strict=True) if is_train is train]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -54,13 +48,9 @@ class Tree:
 def list_tree(folder: Path) -> Tree:
     """Return what is in ``folder``: ``train/`` and one of ``TEST_FOLDERS``, or class folders alone.
 
-    Without a test folder a fifth of every class is held out, the same images each time. Raises ``FileNotFoundError``
-    or ``ValueError`` with a sentence on what is wrong.
+    Without a test folder a fifth of every class is held out, the same images each time. Raises ``ValueError`` with a
+    sentence on what is wrong.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder; give a folder that holds train/ and val/, or one per class")
-    if not any(_is_visible(path) for path in folder.iterdir()):
-        raise ValueError(f"{folder} is empty; put train/ and val/ with one folder of images per class into it")
     inside = _folders_in(folder)
     test = next((name for name in TEST_FOLDERS if name in inside), None)
     if "train" not in inside or test is None:  # `train` among other classes is a class itself
@@ -116,12 +106,7 @@ def _is_image(path: str) -> bool:
 
 
 def _folders_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and _is_visible(path))
-
-
-def _is_visible(path: Path) -> bool:
-    """Whether a file is not hidden, as those are that systems leave behind (``._a.jpg``, ``.DS_Store``)."""
-    return not path.name.startswith(".")
+    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _few(names: Collection[str]) -> str:

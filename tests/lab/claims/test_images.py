@@ -27,7 +27,7 @@ def folder(tmp_path, monkeypatch):
 def pixels(split):
     return {
         (int(label), image.numpy().tobytes())
-        for image, label in zip(split.store.pixels, split.store.labels, strict=True)
+        for image, label in zip(split.images.pixels, split.images.labels, strict=True)
     }
 
 
@@ -36,8 +36,8 @@ def test_it_holds_the_same_pixels_and_few_of_each_class(folder, tmp_path):
     assert small.name == "pets-reduced"
     whole, part = datasets.load(folder), datasets.load(small)
     assert part.classes == whole.classes
-    assert part.train.store.labels.bincount().tolist() == [3, 3]
-    assert part.test.store.labels.bincount().tolist() == [2, 2]
+    assert part.train.images.labels.bincount().tolist() == [3, 3]
+    assert part.test.images.labels.bincount().tolist() == [2, 2]
     assert pixels(part.train) < pixels(whole.train)
     assert pixels(part.test) < pixels(whole.test)
 

@@ -123,16 +123,16 @@ def test_every_offset_comes_as_often_as_any_other():
 
 
 def test_a_batch_is_the_loop_of_crop_normalise(digits):
-    store, moment = digits.train.store, Moment(5, 6)
+    kept, moment = digits.train.images, Moment(5, 6)
     images, labels = next(digits.train.batches(6, seed=5, batch_size=10))
     drawn = draw(moment, len(digits.train), 1, False, CPU)
     for i in range(10):
         row = int(drawn.order[i])
-        framed = np.pad(store.images[row, 0].numpy(), 1).astype(np.float64)
+        framed = np.pad(kept.pixels[row, ..., 0].numpy(), 1).astype(np.float64)
         crop = framed[drawn.top[i] : drawn.top[i] + 8, drawn.left[i] : drawn.left[i] + 8]
         expected = (crop / 255 - digits.mean[0]) / digits.std[0]
         assert np.allclose(images[i, 0].numpy(), expected, atol=1e-5)
-        assert labels[i] == store.labels[row]
+        assert labels[i] == kept.labels[row]
 
 
 def test_batches_are_float_and_channels_last():

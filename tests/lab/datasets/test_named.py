@@ -20,10 +20,10 @@ def test_digits_are_split_as_ever():
     order = np.random.default_rng(0).permutation(1797)
     data = datasets.load("digits")
     for split, rows in ((data.test, order[:450]), (data.train, order[450:])):
-        assert np.array_equal(split.store.images[:, 0].numpy(), bunch.images[rows] * 15)
-        assert np.array_equal(split.store.labels.numpy(), bunch.target[rows])
+        assert np.array_equal(split.images.pixels[..., 0].numpy(), bunch.images[rows] * 15)
+        assert np.array_equal(split.images.labels.numpy(), bunch.target[rows])
     assert (data.num_classes, data.in_chans, data.image_size) == (10, 1, 8)
-    assert (len(data.train), len(data.test), data.train.padding) == (1347, 450, 1)
+    assert (len(data.train), len(data.test), data.train.images.padding) == (1347, 450, 1)
     assert data.classes == tuple("0123456789")
 
 
@@ -33,7 +33,7 @@ def test_the_fingerprint_of_digits_is_a_constant(size):
 
 
 def test_digits_are_never_flipped():
-    assert not datasets.load("digits").train.flip
+    assert not datasets.load("digits").train.images.flip
 
 
 @pytest.mark.parametrize("size", [16, 32])
@@ -41,14 +41,14 @@ def test_another_size_is_made_once(size):
     data = datasets.load("digits", image_size=size)
     images, _ = next(data.test.batches(7))
     assert images.shape == (7, 1, size, size) and data.image_size == size
-    assert data.train.store.images.shape[-1] == size and data.train.padding == size // 8
+    assert data.train.images.pixels.shape[1] == size and data.train.images.padding == size // 8
 
 
 def test_images_too_many_to_be_kept_resized_are_resized_in_the_batch(monkeypatch):
     once = datasets.load("digits", image_size=16)
     monkeypatch.setattr(memory, "LIMIT", 1000)
     late = datasets.load("digits", image_size=16)
-    assert late.train.store.images.shape[-1] == 8 and late.image_size == 16
+    assert late.train.images.pixels.shape[1] == 8 and late.image_size == 16
     (one, labels), (other, same_labels) = next(once.test.batches(50)), next(late.test.batches(50))
     assert one.shape == other.shape and torch.equal(labels, same_labels)
     assert other.is_contiguous(memory_format=torch.channels_last)
@@ -102,10 +102,10 @@ def test_cifar_is_read_from_the_published_files(cifar, tmp_path, name, kind, cla
     monkeypatch.setenv("AOQLAB_DATA", str(tmp_path))
     data = datasets.load(name)
     assert (data.num_classes, data.in_chans, data.image_size, data.name) == (classes, 3, 32, name)
-    assert (len(data.train), len(data.test), data.train.padding, data.train.flip) == (count, 20, 4, True)
+    assert (len(data.train), len(data.test), data.train.images.padding, data.train.images.flip) == (count, 20, 4, True)
     expected = np.random.default_rng(9).integers(0, 256, (20, 3, 32, 32), dtype=np.uint8)
-    assert np.array_equal(data.test.store.images.numpy(), expected)
-    assert data.test.store.labels.tolist() == [i % classes for i in range(20)]
+    assert np.array_equal(data.test.images.pixels.permute(0, 3, 1, 2).numpy(), expected)
+    assert data.test.images.labels.tolist() == [i % classes for i in range(20)]
 
 
 def test_missing_cifar_says_what_to_do(tmp_path):

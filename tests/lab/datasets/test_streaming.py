@@ -34,7 +34,7 @@ def same(one, other):
 
 def test_large_images_stream(photos):
     data = datasets.load(photos, image_size=32, workers=0)
-    assert isinstance(data.train, streaming.StreamTrain)
+    assert isinstance(data.train.images, streaming.StreamedImages)
     assert (data.num_classes, data.in_chans, data.image_size, data.name) == (2, 3, 32, "photos")
     images, labels = read(data)[0]
     assert images.shape == (4, 3, 32, 32) and images.dtype == torch.float32 and labels.dtype == torch.int64
@@ -78,8 +78,8 @@ def test_the_cores_are_shared_by_the_processes_on_the_machine(processes, expecte
     if processes is not None:
         monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
     data = datasets.load(photos, image_size=24)
-    assert data.train.reader.workers == data.test.reader.workers == expected
-    assert datasets.load(photos, image_size=24, workers=3).train.reader.workers == 3
+    assert data.train.images.workers == data.test.images.workers == expected
+    assert datasets.load(photos, image_size=24, workers=3).train.images.workers == 3
 
 
 def test_the_fingerprint_is_that_of_the_files(photos):
@@ -152,7 +152,7 @@ def test_small_images_that_would_take_too_much_memory_stream(tmp_path, monkeypat
     write_image(tmp_path / "train" / "ant" / "0.png", size=(13, 17))
     monkeypatch.setattr(folders, "LIMIT", 1000)
     data = datasets.load(tmp_path, image_size=20, workers=0)
-    assert isinstance(data.train, streaming.StreamTrain) and data.image_size == 20
+    assert isinstance(data.train.images, streaming.StreamedImages) and data.image_size == 20
 
 
 def test_large_images_are_looked_at_once(photos, monkeypatch):
