@@ -150,7 +150,7 @@ COMMANDS = {
     ),
     "docs": Command(
         "write the parts of the documentation that are made from stored results and code",
-        lambda options: checkout.docs(),
+        lambda options: _call("cli.documentation", "write"),
     ),
     "bench": Command(
         "compare speed with other implementations, in one area or in all", checkout.bench, hands_on="AREA [options]"

@@ -8,17 +8,19 @@ from pathlib import Path
 from .. import claims
 from ..claims import overview, report
 from ..methods.table import methods_table
-from ..shared import documents, paths
+from ..shared import documents
+from .checkout import root_with
 
 
 def parts() -> Iterator[tuple[Path, str, str]]:
     """Yield page, name of the part (see :mod:`aoqlab.lab.shared.documents`) and text for every such part."""
-    folder = paths.project_root() / "docs"
+    folder = root_with("docs", command="docs") / "docs"
     yield folder / "claims.md", report.PART, report.readme_text(claims.load())
     yield folder / "methods.md", "methods", methods_table()
 
 
-def write_parts() -> list[Path]:
-    """Write all parts and the picture of the verdicts; return the changed files."""
-    written = [documents.update(page, part, text) for page, part, text in parts()]
-    return [*written, overview.save_overview(claims.load())]
+def write() -> None:
+    """Write all parts and the picture of the verdicts."""
+    for page, part, text in parts():
+        print(f"written: {documents.update(page, part, text)}")
+    print(f"written: {overview.save_overview(claims.load())}")

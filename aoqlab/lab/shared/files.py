@@ -8,10 +8,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Content = bytes | Callable[[Path], object]
 
@@ -62,19 +58,6 @@ def write_all_atomic(files: Mapping[Path, Content]) -> list[Path]:
     for folder in {target.parent for target in files}:
         _sync_folder(folder)
     return list(files)
-
-
-def write_frame(frame: pd.DataFrame, path: str | Path) -> Path:
-    """Write a table as parquet, whole or not at all; ``path`` ends in .parquet.
-
-    The row numbers are not kept. A named index carries data, so it raises ``ValueError``: reset it first.
-    """
-    if Path(path).suffix != ".parquet":
-        raise ValueError(f"a table is written as .parquet, got {Path(path).name!r}")
-    named = [name for name in frame.index.names if name is not None]
-    if named:
-        raise ValueError(f"the index {named} would be lost; call reset_index() first")
-    return write_atomic(path, lambda temporary: frame.to_parquet(temporary, engine="pyarrow", index=False))
 
 
 def _write(path: Path, content: Content) -> None:

@@ -79,11 +79,6 @@ def read_entry(path: Path) -> Entry:
     return Entry(content, json.loads(about))
 
 
-def key_of(**settings: Any) -> str:
-    """Return a short key that is the same for the same settings; they must be JSON."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-
-
 class Store:
     """A folder with an entry per key. An entry that is damaged counts as absent."""
 

@@ -26,33 +26,24 @@ if not _has_ops():
         if not hasattr(torch.ops.torchvision, _name):
             _aoqlab_schemas.define(_name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 """
+IMPORT = [sys.executable, "-c", "import torchvision"]
 
 
-def repair(folder: Path) -> bool:
-    """Add the schemas to the torchvision in ``folder``; return whether it had to be changed."""
+def repair(folder: Path) -> None:
+    """Add the schemas to the torchvision in ``folder``, once."""
     extension = folder / "extension.py"
     source = extension.read_text(encoding="utf-8")
-    if MARK in source:
-        return False
-    extension.write_text(source + ADDED, encoding="utf-8")
-    return True
+    if MARK not in source:
+        extension.write_text(source + ADDED, encoding="utf-8")
 
 
 def main() -> int:
     """Repair this environment's torchvision if it cannot be imported; return the exit status."""
     spec = find_spec("torchvision")
-    if spec is None or not spec.submodule_search_locations or _imports():
+    if spec is None or not spec.origin or subprocess.run(IMPORT, capture_output=True, check=False).returncode == 0:
         return 0
-    repair(Path(spec.submodule_search_locations[0]))
-    if _imports():
-        return 0
-    print("aoqlab: torchvision cannot be imported; `python -c 'import torchvision'` shows why", file=sys.stderr)
-    return 1
-
-
-def _imports() -> bool:
-    command = [sys.executable, "-c", "import torchvision"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    repair(Path(spec.origin).parent)
+    return subprocess.run(IMPORT, check=False).returncode  # what is still wrong is said by Python
 
 
 if __name__ == "__main__":

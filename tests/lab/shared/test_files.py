@@ -1,12 +1,10 @@
 import errno
 import os
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from aoqlab.lab.shared import files
-from aoqlab.lab.shared.files import NotWrittenError, write_all_atomic, write_atomic, write_frame
+from aoqlab.lab.shared.files import NotWrittenError, write_all_atomic, write_atomic
 
 
 def no_space(*_, **__):
@@ -111,29 +109,3 @@ def test_a_folder_in_the_way_is_named(tmp_path):
 def test_a_name_too_long_is_one_clear_error(tmp_path):
     with pytest.raises(NotWrittenError, match="too long"):
         write_atomic(tmp_path / ("x" * 300), b"1")
-
-
-def test_a_frame_comes_back(tmp_path):
-    frame = pd.DataFrame({"step": np.arange(3), "loss": [0.5, np.nan, 0.25], "method": ["lsq", "aoq", "aoq"]})
-    path = write_frame(frame[frame["step"] > 0], tmp_path / "runs.parquet")
-    pd.testing.assert_frame_equal(pd.read_parquet(path), frame[1:].reset_index(drop=True))
-
-
-def test_a_frame_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    frame = pd.DataFrame({"step": [1]})
-    write_frame(frame, tmp_path / "runs.parquet")
-    before = listing(tmp_path)
-    monkeypatch.setattr(
-        pd.DataFrame, "to_parquet", lambda self, path, **_: half_then(OSError(errno.ENOSPC, "full"))(path)
-    )
-    with pytest.raises(NotWrittenError):
-        write_frame(frame, tmp_path / "runs.parquet")
-    assert listing(tmp_path) == before
-
-
-def test_an_index_that_carries_data_is_not_lost(tmp_path):
-    frame = pd.DataFrame({"loss": [1.0]}, index=pd.Index([3], name="seed"))
-    with pytest.raises(ValueError, match=r"\['seed'\].*reset_index"):
-        write_frame(frame, tmp_path / "runs.parquet")
-    with pytest.raises(ValueError, match=r"\.parquet"):
-        write_frame(frame.reset_index(), tmp_path / "runs.csv")

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from aoqlab.lab.shared.store import DamagedError, NotKeptWarning, Store, key_of, read_entry, tensor_bytes, write_entry
+from aoqlab.lab.shared.store import DamagedError, NotKeptWarning, Store, read_entry, tensor_bytes, write_entry
 
 CONTENT = bytes(range(256)) * 3  # line ends and zeros among them
 ABOUT = {"error": 0.1, "infinite": math.inf, "text": "one\ntwo"}
@@ -82,8 +82,3 @@ def test_tensors_may_share_memory(tmp_path):
     weight = torch.rand(3, 4)
     back = read_entry(write_entry(tmp_path / "a", tensor_bytes({"a": weight, "b": weight, "row": weight[1]}))).tensors()
     assert torch.equal(back["a"], weight) and torch.equal(back["b"], weight) and torch.equal(back["row"], weight[1])
-
-
-def test_keys_depend_on_every_setting_but_not_on_their_order():
-    assert key_of(a=1, b=[2]) == key_of(b=[2], a=1)
-    assert len({key_of(), key_of(a=1), key_of(a=2), key_of(b=1), key_of(a="1")}) == 5
