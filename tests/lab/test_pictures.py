@@ -1,11 +1,12 @@
 import importlib.util
 import io
 import itertools
+import json
 import os
 import shutil
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 from aoqlab.lab.cli import commands as cli
 from aoqlab.lab.explorers import pictures
-from aoqlab.lab.explorers.pictures import FILM, STILLS, digits_intervals, eased, film_frames
+from aoqlab.lab.explorers.pictures import FILM, STILLS, digits_intervals, eased
 
 FIGURES = Path(__file__).parents[2] / "figures"
 
@@ -24,9 +25,37 @@ def explorer():
     return digits_intervals()
 
 
-@pytest.fixture(scope="module")
-def frames(explorer):
-    return film_frames(explorer)
+class Stage:
+    """A page that only notes what is done to it."""
+
+    def __init__(self, explorer):
+        self.stops = {name: explorer.state[name] for name in explorer.controls}
+        self.moved, self.passed, self.clicks = {}, [], 0
+        self.keyboard = SimpleNamespace(press=lambda key: None)
+        self.mouse = SimpleNamespace(click=self.click)
+        self.clock = SimpleNamespace(pause_at=lambda time: None, run_for=self.passed.append)
+
+    def click(self, x, y):
+        self.clicks += 1
+        self.passed.clear()
+
+    def evaluate(self, script, given=None):
+        if script == pictures.SLIDE:
+            self.moved.setdefault(given[0], []).append(given[1])
+            self.stops[given[0]] = given[1]
+        if script == pictures.STOP:
+            return self.stops[given]
+        return {pictures.PLACE: [0.0, 0.0], "Date.now()": 0}.get(script)
+
+
+@pytest.fixture
+def filmed(monkeypatch, explorer):
+    """What happens on the stage of the film, and how long each frame lasts."""
+    stage = Stage(explorer)
+    monkeypatch.setattr(pictures, "opened", lambda *_: nullcontext(stage))
+    monkeypatch.setattr(pictures, "_taken", lambda page: image("white"))
+    monkeypatch.setattr(pictures, "webp", lambda images, lasts: repr(lasts).encode())
+    return stage, json.loads(pictures.film(None, explorer))
 
 
 @pytest.fixture
@@ -41,7 +70,7 @@ def drawn(monkeypatch, explorer):
     monkeypatch.setattr(pictures, "STILLS", {"one": (lambda: None, {"a": 1}), "other": (lambda: None, {})})
     monkeypatch.setattr(pictures, "digits_intervals", lambda: explorer)
     monkeypatch.setattr(pictures, "still", lambda browser, explorer, **settings: repr(settings).encode())
-    monkeypatch.setattr(pictures, "film", lambda browser, explorer, frames: b"film")
+    monkeypatch.setattr(pictures, "film", lambda browser, explorer: b"film")
 
 
 def image(color, size=(40, 30)):
@@ -53,40 +82,22 @@ def opened(source):
     return Image.open(io.BytesIO(source if isinstance(source, bytes) else source.read_bytes()))
 
 
-def test_the_film_lasts_six_to_ten_seconds(frames):
-    assert 6_000 <= sum(frame.lasts for frame in frames) <= 10_000
+def test_the_film_lasts_six_to_ten_seconds(filmed):
+    assert 6_000 <= sum(filmed[1]) <= 10_000
 
 
-def test_thresholds_levels_and_bits_move_to_stops_there_are(explorer, frames):
-    moved = {}
-    for frame in frames:
-        if frame.stop is not None:
-            moved.setdefault(frame.control, set()).add(frame.stop)
+def test_thresholds_levels_and_bits_move_to_stops_there_are_and_back(explorer, filmed):
+    moved = filmed[0].moved
     assert moved.keys() == {"th", "le", "bits"}
     for name, stops in moved.items():
-        assert len(stops) > 2
-        assert stops <= set(range(len(explorer.controls[name].values)))
+        assert len(set(stops)) > 2 and set(stops) <= set(range(len(explorer.controls[name].values)))
+        assert stops[-1] == explorer.state[name]
 
 
-def test_every_slide_ends_where_play_finds_the_first_setting_again(explorer, frames):
-    last = {frame.control: frame.stop for frame in frames if frame.stop is not None}
-    assert last == {name: explorer.state[name] for name in last}
-
-
-def test_the_pointer_is_on_its_way_before_it_is_at_another_control(frames):
-    for before, after in itertools.pairwise(frames):
-        if before.control != after.control:
-            assert before.near == 1
-            assert after.near < 1
-            assert after.stop is None
-
-
-def test_play_is_pressed_once_and_has_the_time_to_reach_the_end(explorer, frames):
-    (start,) = [k for k, frame in enumerate(frames) if frame.down]
-    after = frames[start + 1 :]
-    assert all(frame.play and frame.control == "moment" and frame.stop is None for frame in after)
-    slider = explorer.controls["moment"]
-    assert sum(frame.passes for frame in after) >= slider.play * (len(slider.values) - 1)
+def test_play_is_pressed_once_and_has_the_time_to_reach_the_end(explorer, filmed):
+    stage, slider = filmed[0], explorer.controls["moment"]
+    assert stage.clicks == 1
+    assert sum(stage.passed) >= slider.play * (len(slider.values) - 1)
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
@@ -127,7 +138,7 @@ def test_all_pictures_are_written_where_they_are_wanted(drawn, tmp_path, capsys)
 
 def test_without_a_folder_they_go_to_the_figures(drawn, monkeypatch, tmp_path):
     monkeypatch.setenv("AOQLAB_ROOT", str(tmp_path))
-    assert pictures.pictures() == 0
+    pictures.pictures()
     assert (tmp_path / "figures" / FILM).read_bytes() == b"film"
 
 
@@ -136,20 +147,20 @@ def test_where_one_picture_fails_none_is_written(drawn, monkeypatch, tmp_path, c
         raise FileNotFoundError("there is no network 'digits_cnn'")
 
     monkeypatch.setattr(pictures, "film", film)
-    assert pictures.pictures(str(tmp_path)) == 1
+    assert cli.main(["pictures", "--folder", str(tmp_path)]) == 2
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr().err == "aoqlab: there is no network 'digits_cnn'\n"
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(drawn, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert pictures.pictures(str(tmp_path / "file" / "folder")) == 1
+    assert cli.main(["pictures", "--folder", str(tmp_path / "file" / "folder")]) == 1
     assert "not written" in capsys.readouterr().err
 
 
 def test_without_playwright_one_sentence_says_so(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "playwright.sync_api", None)
-    assert pictures.pictures(str(tmp_path)) == 1
+    assert cli.main(["pictures", "--folder", str(tmp_path)]) == 1
     error = capsys.readouterr().err
     assert "Playwright, which is not installed: `pip install playwright`" in error
     assert error.count("\n") == 1
@@ -163,7 +174,7 @@ def test_without_chromium_one_sentence_says_so(monkeypatch, tmp_path, capsys):
 
     monkeypatch.setitem(sys.modules, "playwright.sync_api", SimpleNamespace(sync_playwright=sync_playwright))
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    assert pictures.pictures(str(tmp_path)) == 1
+    assert cli.main(["pictures", "--folder", str(tmp_path)]) == 1
     error = capsys.readouterr().err
     assert "Chromium, and there is none: `apt install chromium`" in error
     assert error.count("\n") == 1
@@ -190,19 +201,19 @@ def test_the_pictures_in_readme_are_all_there_and_small():
 TAKE = """
 import sys
 from pathlib import Path
-from aoqlab.lab.explorers.pictures import Frame, chromium, digits_intervals, film, still
+from aoqlab.lab.explorers.pictures import FRAME, Film, chromium, digits_intervals, opened, still, webp
 
 folder, explorer = Path(sys.argv[1]), digits_intervals()
-stop = explorer.state["th"]
-frames = [
-    Frame("th", stop, lasts=100),
-    Frame("th", stop - 8),
-    Frame("moment", play=True, near=0.5),
-    Frame("moment", play=True, down=True),
-    Frame("moment", play=True, passes=600),
-]
 with chromium() as browser:
-    (folder / "film.webp").write_bytes(film(browser, explorer, frames))
+    with opened(browser, explorer, 1) as page:
+        film = Film(page, "th")
+        film.take()
+        film.slide(explorer.controls["th"], 0.5, 1, 0)
+        film.approach("moment", play=True)
+        page.mouse.click(*film.at)
+        film.take(pressed=True)
+        film.take(passes=600)
+    (folder / "film.webp").write_bytes(webp(film.images, film.lasts))
     (folder / "still.png").write_bytes(still(browser, explorer, bits=4))
 """
 
@@ -227,9 +238,9 @@ def test_a_film_taken_in_chromium_shows_the_pointer_and_play(chromium_there, tmp
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     film = opened(tmp_path / "film.webp")
-    assert film.n_frames == 5
+    assert film.n_frames == 9
     shots = []
-    for k in range(5):
+    for k in range(9):
         film.seek(k)
         shots.append(film.convert("RGB"))
     assert all(before.tobytes() != after.tobytes() for before, after in itertools.pairwise(shots))

@@ -10,11 +10,9 @@ import importlib
 import io
 import math
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -53,6 +51,7 @@ PLACE = """([name, play]) => {
     const { left, top, width, height } = box.getBoundingClientRect();
     return [left + (play ? width / 2 : 8 + (box.value / box.max) * (width - 16)), top + height / 2];
 }"""
+STOP = "name => Number(document.querySelector(`[data-name=${name}] input`).value)"
 SLIDE = """([name, stop]) => {
     const input = document.querySelector(`[data-name=${name}] input`);
     input.focus();
@@ -61,43 +60,14 @@ SLIDE = """([name, stop]) => {
 }"""
 
 
-class NoBrowser(RuntimeError):
-    """Playwright or Chromium is missing; the message says which, and what brings it."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One frame of a film: where the pointer is, and what it has done since the previous frame."""
-
-    control: str
-    stop: int | None = None
-    """Where the slider was moved to; ``None``: the pointer is only on its way."""
-    near: float = 1.0
-    """How far it has come from where it was, 0 to 1."""
-    play: bool = False
-    """Whether it is at the control's button Play, not at its thumb."""
-    down: bool = False
-    """Whether it presses what it is at."""
-    passes: int = FRAME
-    """Milliseconds that pass in the page before the picture is taken."""
-    lasts: int = FRAME
-    """Milliseconds for which the film shows it."""
-
-
-def pictures(folder: str | None = None) -> int:
-    """Take every picture into ``folder`` (default: ``figures/``), all or none; return the exit status."""
-    try:
-        with chromium() as browser:
-            made = {f"explorers-{name}.png": still(browser, take(), **at) for name, (take, at) in STILLS.items()}
-            explorer = digits_intervals()
-            made[FILM] = film(browser, explorer, film_frames(explorer))
-        where = Path(folder) if folder is not None else paths.figures_dir()
-        for path in write_all_atomic({where / name: content for name, content in made.items()}):
-            print(f"{path}  {path.stat().st_size / 1e3:,.0f} kB")
-    except (NoBrowser, OSError) as error:
-        print(f"aoqlab: {error}", file=sys.stderr)
-        return 1
-    return 0
+def pictures(folder: str | None = None) -> None:
+    """Take every picture into ``folder`` (default: ``figures/``), all or none."""
+    with chromium() as browser:
+        made = {f"explorers-{name}.png": still(browser, take(), **at) for name, (take, at) in STILLS.items()}
+        made[FILM] = film(browser, digits_intervals())
+    where = Path(folder) if folder is not None else paths.figures_dir()
+    for path in write_all_atomic({where / name: content for name, content in made.items()}):
+        print(f"{path}  {path.stat().st_size / 1e3:,.0f} kB")
 
 
 def digits_intervals() -> Explorer:
@@ -114,38 +84,6 @@ STILLS: dict[str, tuple[Callable[[], Explorer], dict[str, Any]]] = {
 """Name of a picture → the explorer, and what its controls are set to."""
 
 
-def film_frames(explorer: Explorer) -> list[Frame]:
-    """Bits change, thresholds slide, levels slide, and Play runs through the three stages."""
-    sliders = {name: control for name, control in explorer.controls.items() if isinstance(control, Slider)}
-    at = {name: explorer.state[name] for name in sliders}
-    frames = [Frame("bits", at["bits"], lasts=10 * FRAME)]
-
-    def slide(control: str, value: float | int, count: int, rest: int) -> None:
-        begin, at[control] = at[control], sliders[control].meant(value)
-        stops = [round(begin + part * (at[control] - begin)) for part in eased(count)]
-        frames.extend(Frame(control, stop) for stop in stops[:-1])
-        frames.append(Frame(control, stops[-1], lasts=(1 + rest) * FRAME))
-
-    def approach(control: str, play: bool = False) -> None:
-        frames.extend(Frame(control, near=near, play=play) for near in eased(5))
-
-    for bits, rest in ((3, 6), (4, 8), (3, 3), (2, 5)):
-        slide("bits", bits, 1, rest)
-    approach("th")
-    for value, count in ((0.5, 9), (1.5, 13), (1.0, 8)):
-        slide("th", value, count, 2)
-    approach("le")
-    for value, count in ((0.5, 9), (1.4, 12), (1.0, 8)):
-        slide("le", value, count, 2)
-    approach("moment", play=True)
-    player, last = sliders["moment"], len(sliders["moment"].values) - 1
-    assert player.play is not None
-    frames.append(Frame("moment", play=True, down=True, lasts=3 * FRAME))
-    frames += [Frame("moment", play=True, passes=2 * player.play)] * math.ceil(last / 2)
-    frames.append(Frame("moment", play=True, passes=2 * player.play, lasts=24 * FRAME))
-    return frames
-
-
 def eased(count: int) -> list[float]:
     """``count`` parts of a way, to 1, slow at both ends."""
     return [(1 - math.cos(math.pi * (k + 1) / count)) / 2 for k in range(count)]
@@ -153,16 +91,18 @@ def eased(count: int) -> list[float]:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Open a browser without a window. Raise :class:`NoBrowser` where there is none."""
+    """Open a browser without a window. Raise ``RuntimeError`` where there is none."""
     try:
         sync_playwright = importlib.import_module("playwright.sync_api").sync_playwright
     except ImportError:
-        raise NoBrowser("pictures are taken by Playwright, which is not installed: `pip install playwright`") from None
+        raise RuntimeError(
+            "pictures are taken by Playwright, which is not installed: `pip install playwright`"
+        ) from None
     with sync_playwright() as playwright:
         own = Path(playwright.chromium.executable_path)
         found = next(filter(None, map(shutil.which, CHROMIUMS)), str(own) if own.exists() else None)
         if found is None:
-            raise NoBrowser("pictures are taken in Chromium, and there is none: `apt install chromium` or the like")
+            raise RuntimeError("pictures are taken in Chromium, and there is none: `apt install chromium` or the like")
         browser = playwright.chromium.launch(executable_path=found, args=["--disable-gpu"])
         try:
             yield browser
@@ -178,25 +118,65 @@ def still(browser: Browser, explorer: Explorer, **settings: Any) -> bytes:
         return png(_taken(page))
 
 
-def film(browser: Browser, explorer: Explorer, frames: Sequence[Frame]) -> bytes:
-    """Return an animated WebP of the explorer while the pointer does what the frames say."""
-    with opened(browser, explorer, 1) as page:
+class Film:
+    """Frames of a page whose clock advances only while they are taken, with a pointer over it."""
+
+    def __init__(self, page: Page, begins_at: str) -> None:
+        self.page, self.images, self.lasts = page, list[Image.Image](), list[int]()
         page.clock.pause_at(page.evaluate("Date.now()") + 1000)
         page.evaluate(POINTER)
         page.keyboard.press("Tab")  # as with a keyboard: what is moved shows its focus
-        images, here = [], page.evaluate(PLACE, [frames[0].control, frames[0].play])
-        for frame in frames:
-            if frame.stop is not None:
-                page.evaluate(SLIDE, [frame.control, frame.stop])
-            there = page.evaluate(PLACE, [frame.control, frame.play])
-            if frame.down:
-                page.mouse.click(*there)
-            now = [a + frame.near * (b - a) for a, b in zip(here, there, strict=True)]
-            page.evaluate("([place, down]) => pointTo(place, down)", [now, frame.down])
-            page.clock.run_for(frame.passes)
-            images.append(_taken(page))
-            here = there if frame.near == 1 else here
-    return webp(images, [frame.lasts for frame in frames])
+        self.at = page.evaluate(PLACE, [begins_at, False])
+
+    def take(self, *, pressed: bool = False, passes: int = FRAME, lasts: int = FRAME) -> None:
+        """Take a frame after ``passes`` milliseconds of the page; the film shows it for ``lasts``."""
+        self.page.evaluate("([place, pressed]) => pointTo(place, pressed)", [self.at, pressed])
+        self.page.clock.run_for(passes)
+        self.images.append(_taken(self.page))
+        self.lasts.append(lasts)
+
+    def approach(self, control: str, play: bool = False) -> None:
+        """Move the pointer to the thumb of a slider, or to its button Play."""
+        begin, end = self.at, self.page.evaluate(PLACE, [control, play])
+        for near in eased(5):
+            self.at = [a + near * (b - a) for a, b in zip(begin, end, strict=True)]
+            self.take()
+
+    def slide(self, slider: Slider, value: float | int, count: int, rest: int) -> None:
+        """Move a slider to a value in ``count`` frames, of which the last one lasts ``rest`` frames longer."""
+        begin, end = self.page.evaluate(STOP, slider.name), slider.meant(value)
+        for k, part in enumerate(eased(count), start=1):
+            self.page.evaluate(SLIDE, [slider.name, round(begin + part * (end - begin))])
+            self.at = self.page.evaluate(PLACE, [slider.name, False])
+            self.take(lasts=(1 + rest) * FRAME if k == count else FRAME)
+
+    def play(self, slider: Slider) -> None:
+        """Press Play and wait until the slider has come to its end."""
+        assert slider.play is not None
+        self.page.mouse.click(*self.at)
+        self.take(pressed=True, lasts=3 * FRAME)
+        for _ in range(math.ceil((len(slider.values) - 1) / 2)):
+            self.take(passes=2 * slider.play)
+        self.take(passes=2 * slider.play, lasts=24 * FRAME)
+
+
+def film(browser: Browser, explorer: Explorer) -> bytes:
+    """Return an animated WebP: bits change, thresholds slide, levels slide, Play runs through the three stages."""
+    sliders = {name: control for name, control in explorer.controls.items() if isinstance(control, Slider)}
+    with opened(browser, explorer, 1) as page:
+        taken = Film(page, "bits")
+        taken.take(lasts=10 * FRAME)
+        for bits, rest in ((3, 6), (4, 8), (3, 3), (2, 5)):
+            taken.slide(sliders["bits"], bits, 1, rest)
+        taken.approach("th")
+        for value, count in ((0.5, 9), (1.5, 13), (1.0, 8)):
+            taken.slide(sliders["th"], value, count, 2)
+        taken.approach("le")
+        for value, count in ((0.5, 9), (1.4, 12), (1.0, 8)):
+            taken.slide(sliders["le"], value, count, 2)
+        taken.approach("moment", play=True)
+        taken.play(sliders["moment"])
+    return webp(taken.images, taken.lasts)
 
 
 @contextmanager
