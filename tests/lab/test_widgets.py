@@ -28,29 +28,23 @@ def test_the_button_saves_the_figure_and_its_record(tmp_path):
     assert not button.disabled
 
 
-def test_what_is_not_known_before_is_asked_for_at_the_click(tmp_path):
-    seen = []
-    box = export_button(figure, lambda: f"at-{seen[-1]}", folder=tmp_path, parameters=lambda: {"epoch": seen[-1]})
-    seen.append(3)
-    box.children[0].click()
-    assert load_figure_info("at-3", tmp_path)["parameters"] == {"epoch": 3}
-
-
 def test_a_folder_that_cannot_be_written_gives_one_clear_line(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
-    button, status = export_button(figure, "curve", folder=blocked / "figures").children
+    button, status = export_button(figure(), "curve", folder=blocked / "figures").children
     button.click()
     assert "not saved" in status.value and "file" in status.value
     assert "saved: " not in status.value
     assert not button.disabled
 
 
-def test_a_failing_factory_is_reported_not_raised(tmp_path):
-    def broken():
+def test_a_failing_figure_is_reported_not_raised(tmp_path, monkeypatch):
+    def broken(*_, **__):
         raise RuntimeError("no data <yet>")
 
-    button, status = export_button(broken, "curve", folder=tmp_path).children
+    made = figure()
+    monkeypatch.setattr(made, "savefig", broken)
+    button, status = export_button(made, "curve", folder=tmp_path).children
     button.click()
     assert "no data &lt;yet&gt;" in status.value
     assert list(tmp_path.iterdir()) == []
