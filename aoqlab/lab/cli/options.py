@@ -9,10 +9,12 @@ import difflib
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from .errors import UsageError
 
+WANTED = {int: "a whole number", float: "a number", bool: "1 or 0 (true or false)"}
 TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
@@ -41,28 +43,15 @@ def parse(parser: argparse.ArgumentParser, words: Sequence[str], command: argpar
     return options
 
 
-def whole(text: str) -> int:
-    """Convert text to a whole number."""
-    return int(_checked(text, r"-?\d+", "a whole number"))
-
-
-def number(text: str) -> float:
-    """Convert text to a number."""
+def converted(kind: type, text: str) -> Any:
+    """Convert text to a whole number, a number or a truth value."""
     try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+        return TRUTH[text.lower()] if kind is bool else kind(text)
+    except (KeyError, ValueError):
+        raise argparse.ArgumentTypeError(f"must be {WANTED[kind]}, got {text!r}") from None
 
 
-def truth(text: str) -> bool:
-    """Convert text to a truth value."""
-    return TRUTH[_checked(text.lower(), "|".join(TRUTH), "1 or 0 (true or false)")]
-
-
-def _checked(text: str, pattern: str, kind: str) -> str:
-    if not re.fullmatch(pattern, text):
-        raise argparse.ArgumentTypeError(f"must be {kind}, got {text!r}")
-    return text
+whole, number, truth = (partial(converted, kind) for kind in (int, float, bool))
 
 
 def add_fields(parser: argparse.ArgumentParser, cls: type, *, skip: Sequence[str], notes: Mapping[str, str]) -> None:

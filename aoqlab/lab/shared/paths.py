@@ -7,6 +7,8 @@ from pathlib import Path
 
 ROOT = "AOQLAB_ROOT"
 """The environment variable that says where the project is."""
+SELF = Path("aoqlab", "lab", "shared", "paths.py")
+"""This file in a checkout, which is known by it and by its pyproject.toml."""
 
 
 def project_root() -> Path:
@@ -20,7 +22,7 @@ def project_root() -> Path:
     here = Path.cwd()
     checkout = Path(__file__).resolve().parents[3]
     for folder in (here, *here.parents, checkout):
-        if _is_checkout(folder):
+        if (folder / "pyproject.toml").is_file() and (folder / SELF).is_file():
             return folder
     return here
 
@@ -48,13 +50,3 @@ def notebooks_dir() -> Path:
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _is_checkout(folder: Path) -> bool:
-    import tomllib  # here, because run.sh sets AOQLAB_ROOT and never gets this far
-
-    try:
-        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8")).get("project", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return False
-    return isinstance(project, dict) and project.get("name") == "aoqlab"

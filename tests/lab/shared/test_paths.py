@@ -16,9 +16,10 @@ def outside(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-def make_checkout(folder, name="aoqlab"):
-    folder.mkdir(parents=True)
-    (folder / "pyproject.toml").write_text(f'[project]\nname = "{name}"\n')
+def make_checkout(folder):
+    (folder / paths.SELF).parent.mkdir(parents=True)
+    (folder / paths.SELF).touch()
+    (folder / "pyproject.toml").touch()
     return folder
 
 
@@ -29,18 +30,17 @@ def test_the_environment_variable_wins_over_a_checkout(monkeypatch, tmp_path):
 
 
 def test_the_nearest_checkout_above_the_working_directory_is_found(monkeypatch, tmp_path):
-    inner = make_checkout(tmp_path / "outer" / "inner")
-    (tmp_path / "outer" / "pyproject.toml").write_text('[project]\nname = "aoqlab"\n')
+    inner = make_checkout(make_checkout(tmp_path / "outer") / "inner")
     (inner / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(inner / "a" / "b")
     assert paths.project_root() == inner
 
 
-@pytest.mark.parametrize("text", ['[project]\nname = "other"\n', "name = aoqlab", 'project = "aoqlab"', "\xff"])
-def test_another_or_a_broken_project_file_is_passed_over(monkeypatch, tmp_path, text):
+@pytest.mark.parametrize("there", ["pyproject.toml", paths.SELF])
+def test_another_project_and_an_installed_copy_are_passed_over(monkeypatch, tmp_path, there):
     outer = make_checkout(tmp_path / "outer")
-    (outer / "inner").mkdir()
-    (outer / "inner" / "pyproject.toml").write_bytes(text.encode("latin-1"))
+    (outer / "inner" / there).parent.mkdir(parents=True)
+    (outer / "inner" / there).touch()
     monkeypatch.chdir(outer / "inner")
     assert paths.project_root() == outer
 
