@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from ...training import stored
 from ..base import packed
@@ -20,39 +21,6 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Transitions:
-    """How often weights went from a code to another, in every epoch of every layer (``WHOLE`` first).
-
-    A move counts in the epoch in which it was seen, its last step included; in epoch 0, the start, there are none.
-    Sparse, for at 8 bits hardly any of 65,536 pairs occurs. The pairs of layer l and epoch e are in ``places``
-    (``from n + to``) and ``counts`` from ``bounds[l (E + 1) + e]`` to the next bound.
-    """
-
-    codes: int
-    epochs: int
-    bounds: NDArray[np.int64]
-    places: NDArray[np.int64]
-    counts: NDArray[np.int64]
-
-    def within(self, layer: int, epoch: int) -> NDArray[np.int64]:
-        """Return counts (n, n): from, to."""
-        cell = layer * (self.epochs + 1) + epoch
-        own = slice(*self.bounds[cell : cell + 2])
-        counts = np.zeros(self.codes**2, np.int64)
-        counts[self.places[own]] = self.counts[own]
-        return counts.reshape(self.codes, self.codes)
-
-    def of_layer(self, layer: int) -> NDArray[np.int64]:
-        """Return all counts of a layer that are not 0, in any epoch."""
-        first, last = self.bounds[[layer * (self.epochs + 1), (layer + 1) * (self.epochs + 1)]]
-        return self.counts[first:last]
-
-    def message(self) -> dict[str, Any]:
-        """Return arrays for the browser; the bounds in float64, as they may be too large for exact float32."""
-        return {"bounds": packed(self.bounds, "float64"), "places": packed(self.places), "counts": packed(self.counts)}
-
-
-@dataclass(frozen=True)
 class Course:
     """A run at the end of epochs 0 (the start) to E; L layers, ``WHOLE`` first, and n levels.
 
@@ -60,7 +28,10 @@ class Course:
     weights per level; ``oscillating``, the share with a frequency above the tracker's limit; ``rate``, crossings per
     weight and optimizer step since the record of the epoch before; ``crossed``, crossings per weight so far. Codes were
     looked at every ``every`` optimizer steps, and no crossing in between was seen. ``intervals``: step sizes. Unknown
-    numbers are NaN. ``transitions``: codes left and reached in every epoch, where a table keeps them.
+    numbers are NaN. ``transitions``: how often weights went from a code to another, a row per layer and epoch (``l (E +
+    1) + e``) and a column per pair (``from n + to``), where a table keeps them; a move counts in the epoch in which it
+    was seen, its last step included, and in epoch 0, the start, there are none. Sparse, for at 8 bits hardly any of
+    65,536 pairs occurs.
     """
 
     layers: list[str]
@@ -76,20 +47,35 @@ class Course:
     volume: Floats  # (E + 1,), explored share of the log-volume
     start_accuracy: float  # in full precision
     stages: list[tuple[int, int, str]]
-    transitions: Transitions | None
+    transitions: csr_array | None  # (L (E + 1), n n)
     every: int = 1
 
     @property
     def epochs(self) -> int:
         return len(self.steps) - 1
 
+    def moves(self, layer: int, epoch: int) -> NDArray[np.int64]:
+        """Return the transitions of an epoch: counts (n, n), from and to."""
+        codes = self.shares.shape[2]
+        return self._transitions_in(layer, epoch, epoch + 1).toarray().reshape(codes, codes)
+
+    def ever_moved(self, layer: int) -> NDArray[np.int64]:
+        """Return all counts of a layer that are not 0, in any epoch."""
+        return self._transitions_in(layer, 0, self.epochs + 1).data
+
+    def _transitions_in(self, layer: int, first: int, end: int) -> csr_array:
+        assert self.transitions is not None
+        row = layer * (self.epochs + 1)
+        return self.transitions[row + first : row + end]
+
     def message(self) -> dict[str, Any]:
         """Return what the browser needs: arrays as bytes of float32, seven digits."""
         arrays = {name: packed(getattr(self, name)) for name in _PER_LAYER + _PER_RUN}
-        known = {} if self.transitions is None else self.transitions.message()
+        if (moves := self.transitions) is not None:  # bounds may be too large for exact float32
+            arrays |= {"bounds": packed(moves.indptr, "float64"), "places": packed(moves.indices)}
+            arrays["counts"] = packed(moves.data)
         return {
             **arrays,
-            **known,
             "start": None if np.isnan(self.start_accuracy) else self.start_accuracy,
             "layers": self.layers,
             "weights": self.weights.astype(int).tolist(),
@@ -106,7 +92,7 @@ def course_of(source: Source) -> Course:
         raise ValueError(f"the run {source.run!r} has no history of its codes: its first epoch is not over")
     records = np.unique(history["step"].to_numpy())
     ends = np.concatenate([[0], metrics["step"].to_numpy()])
-    when = np.minimum(records * source.track_every, ends[-1])
+    when = np.minimum(records * source.settings["track_every"], ends[-1])
     at = stored.epoch_records(when, ends)
     layers = list(dict.fromkeys(history["layer"]))
     of = {
@@ -121,7 +107,7 @@ def course_of(source: Source) -> Course:
         layers=[WHOLE, *layers],
         weights=_with_sum(weights),
         steps=when[at],
-        shares=_shares(source.table("levels"), layers, records[at], source.bits),
+        shares=_shares(source.table("levels"), layers, records[at], source.settings["bits"]),
         oscillating=oscillating,
         rate=_rate(crossings, when[at]),
         crossed=crossings,
@@ -132,7 +118,7 @@ def course_of(source: Source) -> Course:
         start_accuracy=np.nan if source.start_accuracy is None else source.start_accuracy,
         stages=_stages(metrics),
         transitions=_transitions(source, layers, len(metrics), moved=bool(of["crossings"].any())),
-        every=source.track_every,
+        every=source.settings["track_every"],
     )
 
 
@@ -151,25 +137,16 @@ def _with_sum(values: Floats) -> Floats:
 
 def _rate(crossed: Floats, steps: NDArray[np.int64]) -> Floats:
     """Crossings per weight and optimizer step since the last earlier record; NaN where there is none."""
-    rate = np.full_like(crossed, np.nan)
-    for epoch in range(1, len(steps)):
-        earlier = np.flatnonzero(steps[:epoch] < steps[epoch])
-        if len(earlier):
-            before = earlier[-1]
-            rate[:, epoch] = (crossed[:, epoch] - crossed[:, before]) / (steps[epoch] - steps[before])
-    return rate
+    before = np.searchsorted(steps, steps) - 1
+    return (crossed - crossed[:, before]) / np.where(before < 0, np.nan, steps - steps[before])
 
 
 def _shares(levels: pd.DataFrame, layers: list[str], records: NDArray[np.int64], bits: int) -> Floats:
-    kept, place = np.unique(records, return_inverse=True)
-    levels = levels[levels["step"].isin(kept)]
-    counts = np.zeros((len(layers), len(kept), 2**bits))
-    rows = pd.Index(layers).get_indexer(levels["layer"])
-    np.add.at(
-        counts, (rows, np.searchsorted(kept, levels["step"]), levels["level"].to_numpy()), levels["count"].to_numpy()
-    )
-    counts = _with_sum(counts)
-    return (counts / counts.sum(2, keepdims=True))[:, place]
+    counts = levels.pivot(index=["layer", "step"], columns="level", values="count")
+    places = pd.MultiIndex.from_product([layers, records])
+    counts = counts.reindex(index=places, columns=range(2**bits)).fillna(0).to_numpy(np.float64)
+    counts = _with_sum(counts.reshape(len(layers), len(records), -1))
+    return counts / counts.sum(2, keepdims=True)
 
 
 def _intervals(table: pd.DataFrame, layers: list[str], epochs: int) -> Floats:
@@ -189,17 +166,14 @@ def _stages(metrics: pd.DataFrame) -> list[tuple[int, int, str]]:
     return [(a, b, names[a]) for a, b in zip(starts, [*starts[1:], len(names)], strict=True)]
 
 
-def _transitions(source: Source, layers: list[str], epochs: int, *, moved: bool) -> Transitions | None:
+def _transitions(source: Source, layers: list[str], epochs: int, *, moved: bool) -> csr_array | None:
     """Count in complete epochs; ``None`` where none are kept: rows would be missing although codes ``moved``."""
-    table, codes = source.table("transitions"), 2**source.bits
+    table, codes = source.table("transitions"), 2 ** source.settings["bits"]
     if "epoch" not in table or (table.empty and moved):
         return None
     table = table[table["epoch"] <= epochs]  # training may have gone further than the metrics
     layer = 1 + pd.Index(layers).get_indexer(table["layer"])
     epoch, before, after, count = (table[c].to_numpy(np.int64) for c in ("epoch", "from", "to", "count"))
     cells = np.concatenate([epoch, layer * (epochs + 1) + epoch])  # all layers together, and each
-    keys, inverse = np.unique(cells * codes**2 + np.tile(before * codes + after, 2), return_inverse=True)
-    counts = np.zeros(len(keys), np.int64)
-    np.add.at(counts, inverse, np.tile(count, 2))
-    bounds = np.searchsorted(keys, np.arange((len(layers) + 1) * (epochs + 1) + 1) * codes**2)
-    return Transitions(codes, epochs, bounds, keys % codes**2, counts)
+    pairs = np.tile(before * codes + after, 2)
+    return csr_array((np.tile(count, 2), (cells, pairs)), shape=((len(layers) + 1) * (epochs + 1), codes**2))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ...plots import column_label, crossings_over_time, shared_legend, transition_heatmap
-from .courses import WHOLE, Course, Transitions
+from .courses import WHOLE, Course
 
 _TIMES = {"rate": 1000}
 _DOTTED = (0, (1, 1.5))
@@ -24,7 +24,7 @@ def drawn(here: Mapping[str, Course], colors: Sequence[str], layer: str, epoch: 
     whole network; transitions, all on one scale of colours.
     """
     shades = dict(zip(here, colors, strict=True))
-    maps = {name: (course, course.transitions) for name, course in here.items() if course.transitions is not None}
+    maps = {name: course for name, course in here.items() if course.transitions is not None}
     heights = [5, 2.2, *([3] if maps else [])]
     figure = Figure(figsize=(11, 0.6 + sum(heights)), layout="constrained")
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -58,13 +58,13 @@ def drawn(here: Mapping[str, Course], colors: Sequence[str], layer: str, epoch: 
     return figure
 
 
-def _draw_maps(axes: Iterable[Axes], maps: Mapping[str, tuple[Course, Transitions]], layer: str, epoch: int) -> None:
-    places = {name: course.layers.index(layer) for name, (course, _) in maps.items()}
-    counts = np.concatenate([found.of_layer(places[name]) for name, (_, found) in maps.items()])
+def _draw_maps(axes: Iterable[Axes], maps: Mapping[str, Course], layer: str, epoch: int) -> None:
+    places = {name: course.layers.index(layer) for name, course in maps.items()}
+    counts = np.concatenate([course.ever_moved(places[name]) for name, course in maps.items()])
     limits = (float(counts.min()), float(counts.max())) if len(counts) else None
-    for ax, (name, (course, found)) in zip(axes, maps.items(), strict=True):
+    for ax, (name, course) in zip(axes, maps.items(), strict=True):
         at = min(epoch, course.epochs)
-        transition_heatmap(found.within(places[name], at), limits=limits, ax=ax)
+        transition_heatmap(course.moves(places[name], at), limits=limits, ax=ax)
         ax.set_title(f"{name}: {f'epoch {at}' if at else 'none before epoch 1'}")
 
 

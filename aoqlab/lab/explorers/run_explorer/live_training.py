@@ -54,8 +54,8 @@ class Training(Runs):
         self._starts: dict[str, Result] = {}
         self._begun = 0
         offered, _ = sources()
-        alike = [key for key, run in offered.items() if run.sample and run.arch == base.arch]
-        alike.sort(key=lambda key: offered[key].method != "lsq")
+        alike = [key for key, run in offered.items() if run.sample and run.settings["arch"] == base.arch]
+        alike.sort(key=lambda key: offered[key].settings["method"] != "lsq")
         quantized = {name: method_label(name) for name in methods.names() if name != FULL_PRECISION}
         seeds, bits = sorted({*range(5), base.seed}), range(2, 9)
         super().__init__(
@@ -98,9 +98,9 @@ class Training(Runs):
             def follow(row: Mapping[str, Any], trainer: Trainer) -> None:
                 source, epoch = training_source(key, trainer, accuracy), row["epoch"]
                 moved = {"first": key, "second": self._next_to(key, source)} if key not in self.offered else {}
-                ended = epoch == source.epochs
+                ended = epoch == trainer.config.epochs
                 self.offer(key, source, **moved, **({"epoch": epoch} if moved or ended else {}))
-                self._tell(f"{what}: epoch {epoch} of {source.epochs}; the kernel's interrupt button stops it")
+                self._tell(f"{what}: epoch {epoch} of {trainer.config.epochs}; the kernel's interrupt button stops it")
 
             result = train(config, start=start.model, keep=False, quiet=True, on_epoch=follow)
         except BaseException as error:
@@ -139,9 +139,10 @@ class Training(Runs):
     def _next_to(self, key: str, source: Source) -> str:
         """Choose the newest run of the same network that has other settings, samples last."""
         order = sorted(self.offered.items(), key=lambda item: not item[1].sample)
-        alike = [name for name, run in order if (run.arch, run.data) == (source.arch, source.data)]
-        others = [name for name in alike if name != key and self.offered[name].title != source.title]
-        return others[-1] if others else NONE
+        others = [name for name, run in order if name != key and run.title != source.title]
+        same = ("arch", "data")
+        alike = [name for name in others if all(self.offered[name].settings[at] == source.settings[at] for at in same)]
+        return alike[-1] if alike else NONE
 
     def _start(self, config: TrainConfig) -> Result:
         """Train the full-precision network to begin with, once for each network and seed."""

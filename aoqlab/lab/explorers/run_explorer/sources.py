@@ -23,15 +23,10 @@ class Source:
     """A training whose codes can be followed: what it is, and where its tables come from."""
 
     run: str
-    method: str
-    arch: str
-    data: str
-    bits: int
-    seed: int
-    epochs: int
+    settings: Mapping[str, Any]
+    """Of the training, as :class:`~aoqlab.lab.training.TrainConfig` names them."""
     table: Callable[[str], pd.DataFrame]
     """Return ``history``, ``levels``, ``intervals``, ``metrics`` or ``transitions``; empty where it is not kept."""
-    track_every: int = 1
     start_accuracy: float | None = None
     """Of the full-precision network that it began with, on the test images."""
     files: Sequence[Path] = ()
@@ -41,12 +36,13 @@ class Source:
     @property
     def label(self) -> str:
         """The method as figures call it."""
-        return method_label(self.method)
+        return method_label(self.settings["method"])
 
     @property
     def title(self) -> str:
         """The run in a few words."""
-        return f"{self.label}, {self.bits} bits, {self.arch} on {Path(self.data).name}, seed {self.seed}"
+        own = self.settings
+        return f"{self.label}, {own['bits']} bits, {own['arch']} on {Path(own['data']).name}, seed {own['seed']}"
 
 
 def sources(samples: bool = True) -> tuple[dict[str, Source], list[str]]:
@@ -71,9 +67,7 @@ def sources(samples: bool = True) -> tuple[dict[str, Source], list[str]]:
 def training_source(run: str, trainer: Trainer, start_accuracy: float) -> Source:
     """Return what a trainer has measured so far; its tables do not change when it trains further."""
     tables = tables_of(trainer)
-    settings = _settings(trainer.config.to_dict())
-    empty = pd.DataFrame()
-    return Source(run, table=lambda name: tables.get(name, empty), start_accuracy=start_accuracy, **settings)
+    return Source(run, trainer.config.to_dict(), lambda name: tables.get(name, pd.DataFrame()), start_accuracy)
 
 
 def brief_titles(runs: Sequence[Source]) -> list[str]:
@@ -87,15 +81,9 @@ def brief_titles(runs: Sequence[Source]) -> list[str]:
 
 
 def _stored_source(run: stored.StoredRun, folder: Path, sample: bool) -> Source:
-    files = {name: folder / f"{name}.parquet" for name in _TABLES}
+    files = {name: folder / f"{name}.parquet" for name in _TABLES if (folder / f"{name}.parquet").is_file()}
 
     def table(name: str) -> pd.DataFrame:
-        return pd.read_parquet(files[name]) if files[name].is_file() else pd.DataFrame()
+        return pd.read_parquet(files[name]) if name in files else pd.DataFrame()
 
-    there = [file for file in files.values() if file.is_file()]
-    start = run.result.get("accuracy_start")
-    return Source(run.name, table=table, start_accuracy=start, files=there, sample=sample, **_settings(run.settings))
-
-
-def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: settings[name] for name in ("method", "arch", "data", "bits", "seed", "epochs", "track_every")}
+    return Source(run.name, run.settings, table, run.result.get("accuracy_start"), list(files.values()), sample)

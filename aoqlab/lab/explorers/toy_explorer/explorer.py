@@ -64,17 +64,16 @@ def toy(source: str | None = None, *, live: RegressionProblem = LIVE, seeds: Seq
 class Toy(Explorer):
     """Made by :func:`toy`."""
 
-    script = "explorer.js"
+    script = Path(__file__).with_name("explorer.js")
 
     def __init__(self, source: str, folder: Path, live: RegressionProblem, seeds: tuple[int, ...]) -> None:
         self.source, self.problem, self.live_seeds = source, live, seeds
         self.files = tuple(file for file in stored_surface.paths_of(folder, source) if file.is_file())
         stored = stored_surface.load(source, folder)
-        self.stored_problem, history = stored.problem, stored.history
-        own_rule = (history["method"] == "lsq") & history["step_init"].isna()
-        self.rule = round(float(history.loc[own_rule, "step_start"].mean()), 2)
-        self.history = history.assign(setting=_setting(history, self.rule))
-        self.runs = self.history[history["step"] == history["step"].max()].reset_index(drop=True)
+        self.stored_problem, self.runs = stored.problem, stored.ends
+        self.history = stored.history.assign(setting=stored_surface.setting_of(stored.history))
+        own_rule = (self.runs["method"] == "lsq") & self.runs["step_init"].isna()
+        self.rule = float(self.runs.loc[own_rule, "setting"].iloc[0])
         self.seeds = sorted(int(seed) for seed in self.runs["seed"].unique())
         self.rates = sorted(float(rate) for rate in self.runs["lr"].unique())
         own = {method: self.runs.loc[self.runs["method"] == method, "setting"] for method in METHODS}
@@ -117,7 +116,7 @@ class Toy(Explorer):
         def shown(value: float) -> str:
             return f"{value:g} (rule)" if name == "step_init" and value == self.rule else f"{value:g}"
 
-        return Slider(name, label, values, shown=shown, index=int(np.argmin(np.abs(np.log(np.array(values) / start)))))
+        return Slider(name, label, values, shown=shown, start=int(np.argmin(np.abs(np.log(np.array(values) / start)))))
 
     def _courses(self, method: str) -> dict[str, bytes]:
         """Return every measure as float32 of shape (learning rates, settings, seeds, records)."""
@@ -131,9 +130,8 @@ class Toy(Explorer):
         """Return what single weights did by method, learning rate and setting; empty where nothing is kept."""
         if not stored.samples:
             return {}
-        runs = stored.runs
-        places = zip(runs["method"], runs["lr"], _setting(runs, self.rule), strict=True)
-        found = dict(zip(places, stored.samples, strict=True))
+        runs = stored.runs.merge(self.runs[[*stored_surface.KEYS, "setting"]])
+        found = dict(zip(zip(runs["method"], runs["lr"], runs["setting"], strict=True), stored.samples, strict=True))
         for method, own in self.settings.items():
             if missing := [place for place in product([method], self.rates, own) if place not in found]:
                 raise ValueError(f"the samples of {self.source} lack {len(missing)} runs of {method}")
@@ -150,13 +148,7 @@ class Toy(Explorer):
         }
         for method in METHODS:
             own = [self.samples[method, lr, setting] for lr in self.rates for setting in self.settings[method]]
-            sent[method] = {
-                "figure2": packed([sample.figure2 for sample in own], "uint32"),
-                "ends": packed([sample.ends for sample in own], "uint32"),
-                "weights": packed([sample.weights for sample in own]),
-                "codes": packed([sample.codes for sample in own], "uint8"),
-                "thresholds": packed([thresholds_of(self.stored_problem, sample) for sample in own]),
-            }
+            sent[method] = _packed_samples(self.stored_problem, own)
         return sent
 
     def configs(self, state: Mapping[str, Any] | None = None) -> dict[str, RunConfig]:
@@ -200,14 +192,9 @@ class Toy(Explorer):
         runs = range(number, len(found.runs), len(METHODS))
         history = _per_weight(found.history)
         parts = {name: np.stack([history.loc[history["run"] == run, name] for run in runs]) for name in MEASURES}
-        sample = sample_of(found, number)
-        return {name: packed(part) for name, part in parts.items()} | {
-            "figure2": packed(sample.figure2, "uint32"),
-            "ends": packed(sample.ends, "uint32"),
-            "weights": packed(sample.weights),
-            "codes": packed(sample.codes, "uint8"),
-            "thresholds": packed(thresholds_of(self.problem, sample)),
-        }
+        return {name: packed(part) for name, part in parts.items()} | _packed_samples(
+            self.problem, [sample_of(found, number)]
+        )
 
     def at(self, state: Mapping[str, Any] | None = None, *, history: bool = False) -> pd.DataFrame:
         """Return the stored rows of a state: the runs of both settings, or their history."""
@@ -255,14 +242,10 @@ class Toy(Explorer):
 
     def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
         settings = {name: self.value(name, state) for name in ("lr", *METHODS.values(), "measure")}
-        losses = {
-            "stored": {method: own["loss"].tolist() for method, own in self.at(state).groupby("method")},
-            "live": {method: own["loss"].tolist() for method, own in self.ensemble(state).runs.groupby("method")},
-        }
         settings["figure2"] = self._origin(state)
         live = {"live_problem": self.problem, "live_seeds": list(self.live_seeds)}
         return {
-            "parameters": {"source": self.source, **settings, **live, "losses": losses},
+            "parameters": {"source": self.source, **settings, **live},
             "seeds": self.seeds,
             "data": list(self.files),
         }
@@ -277,6 +260,12 @@ def _per_weight(history: pd.DataFrame) -> pd.DataFrame:
     return history.assign(crossings_per_weight=history["crossings"] / history["weights"])
 
 
-def _setting(table: pd.DataFrame, rule: float) -> pd.Series:
-    """Return α_min of AOQ and s₀ of LSQ, whose own rule is shown at its mean."""
-    return table["shrink_min"].fillna(table["step_init"]).fillna(rule)
+def _packed_samples(problem: RegressionProblem, samples: Sequence[Sample]) -> dict[str, bytes]:
+    """Return what single weights did in some runs: each part of the samples, and their thresholds."""
+    return {
+        "figure2": packed([sample.figure2 for sample in samples], "uint32"),
+        "ends": packed([sample.ends for sample in samples], "uint32"),
+        "weights": packed([sample.weights for sample in samples]),
+        "codes": packed([sample.codes for sample in samples], "uint8"),
+        "thresholds": packed([thresholds_of(problem, sample) for sample in samples]),
+    }
