@@ -73,7 +73,17 @@ def threads():
 @pytest.fixture(scope="session")
 def own_quantizers():
     """The module of quantizers that are no part of the package."""
-    spec = util.spec_from_file_location("own_quantizers", Path(__file__).parent / "own_quantizers.py")
+    return _module("own_quantizers")
+
+
+@pytest.fixture(scope="session")
+def readouts():
+    """A function that gives the numbers which an interval explorer shows, from every weight."""
+    return _module("exact_readouts").readouts
+
+
+def _module(name):
+    spec = util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
     module = util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

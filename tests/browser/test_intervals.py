@@ -123,11 +123,11 @@ def test_an_interval_of_0_is_drawn(still, page):
     assert page.troubles == []
 
 
-def test_the_numbers_without_a_kernel_match_the_package(still, page):
+def test_the_numbers_without_a_kernel_match_the_package(still, page, readouts):
     explorer = intervals(randn())
     explorer.set(bits=3, start="free", th=0.4, le=0.6, alpha=0.8)
     hand = still(explorer)
-    found, sigma = explorer.readouts(), explorer.summary("weights").sigma
+    found, sigma = readouts(explorer), explorer.summary("weights").sigma
     shown = hand.root.locator(".readouts b").all_inner_texts()
     assert float(shown[0].split()[0]) == pytest.approx(found["mse"] / sigma**2, rel=6e-3)  # three digits
     assert float(shown[1].split()[0]) == pytest.approx(found["sqnr"], rel=6e-3)
@@ -170,11 +170,11 @@ def mse(hand, explorer, layer):
     return float(page_text.split()[0]) * explorer.summary(layer).sigma ** 2
 
 
-def test_trained_intervals_match_the_package_and_of_the_trained_quantizer(still, page, trained):
+def test_trained_intervals_match_the_package_and_of_the_trained_quantizer(still, page, trained, readouts):
     explorer = intervals(trained, "conv2")
     hand = still(explorer)
     assert hand("start").input_value() == "learned" and "means over channels" in hand.root.locator(".note").inner_text()
-    assert mse(hand, explorer, "conv2") == pytest.approx(explorer.readouts()["mse"], rel=6e-3)
+    assert mse(hand, explorer, "conv2") == pytest.approx(readouts(explorer)["mse"], rel=6e-3)
     for name, value in (("quantizer", "lsq"), ("start", "learned"), ("bits", "2")):
         if name == "bits":
             hand.press("bits", "Home")
@@ -185,7 +185,7 @@ def test_trained_intervals_match_the_package_and_of_the_trained_quantizer(still,
         expected = [explorer.state[name] for name in ("quantizer", "start")]
         assert [hand("quantizer").input_value(), hand("start").input_value()] == expected
         assert hand("bits").get_attribute("aria-valuetext") == str(explorer.value("bits"))
-        assert mse(hand, explorer, "conv2") == pytest.approx(explorer.readouts()["mse"], rel=6e-3)
+        assert mse(hand, explorer, "conv2") == pytest.approx(readouts(explorer)["mse"], rel=6e-3)
     hand("start").select_option("learned")
     hand("layer").select_option("conv1")  # was not quantized
     hand.pictures()

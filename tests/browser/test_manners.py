@@ -49,15 +49,16 @@ def backed(page, tmp_path):
         def kernel(kind, state, payload):
             asked.append(kind)
             try:
-                return portable(getattr(explorer, f"answer_{kind}")(json.loads(state), **json.loads(payload)))
+                answer = getattr(explorer, f"answer_{kind}")(json.loads(state), **json.loads(payload))
+                return json.loads(json.dumps(answer, default=portable))
             except Exception as error:
                 return {"error": str(error)}
 
         names = ("state", "data", "_controls", "_title", "_page")
-        given = {name: portable(getattr(explorer, name)) for name in names}
-        inline = json.dumps(given).replace("<", "\\u003c")
+        given = {name: getattr(explorer, name) for name in names}
+        inline = json.dumps(given, default=portable).replace("<", "\\u003c")
         page.expose_function("kernel", kernel)
-        (tmp_path / "page.html").write_text(PAGE % (bundled(explorer.script_file()), inline))
+        (tmp_path / "page.html").write_text(PAGE % (bundled(explorer.script), inline))
         page.goto((tmp_path / "page.html").as_uri())
         hand = Hand(page, page.locator(".aoq"))
         hand.root.locator(".readouts b, .say:not(:empty)").first.wait_for()

@@ -54,14 +54,13 @@ def test_keys_move_the_epoch_and_every_picture_of_it_without_a_kernel(exported, 
     said = root.locator("canvas").evaluate_all("canvases => canvases.map(canvas => canvas.ariaLabel)")[-2:]
     for words, name in zip(said, (LSQ, AOQ), strict=True):
         course, layer = explorer.course(name), explorer.state["layer"]
-        counts = course.transitions.within(course.layers.index(layer), 12)
+        counts = course.moves(course.layers.index(layer), 12)
         before, now = np.unravel_index(counts.argmax(), counts.shape)
         assert f"{layer}, epoch 12: most often from code {before} to {now}, {counts.max()} times" in words
-    table = explorer.table()
-    first, second = (part.set_index("layer") for _, part in table.groupby("run", sort=False))
+    courses = [explorer.course(name) for name in (LSQ, AOQ)]
     for layer, cells in rows(root).items():
         shown = [float(cells[k].rstrip("%")) / 100 for k in (1, 4)]
-        expected = [part.loc[layer, "oscillating_share"] for part in (first, second)]
+        expected = [course.oscillating[course.layers.index(layer), 12] for course in courses]
         assert shown == pytest.approx(expected, abs=6e-5)
 
 

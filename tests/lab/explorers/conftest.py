@@ -35,7 +35,7 @@ def javascript():
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def call(body, given):
-        process.stdin.write(json.dumps([body, portable(given)]) + "\n")
+        process.stdin.write(json.dumps([body, given], default=portable) + "\n")
         process.stdin.flush()
         answer = json.loads(process.stdout.readline())
         assert "error" not in answer, answer["error"]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -16,11 +17,11 @@ from aoqlab.lab.explorers.base.pages import without_widgets
 class Waves(Explorer):
     """As in the module's docstring."""
 
-    script = "waves.js"
+    script = Path(__file__).with_name("waves.js")
 
     def __init__(self, data=None):
         controls = [
-            Slider("frequency", "frequency f", [1, 2, 4, 8], shown="{:g} Hz".format, index=1),
+            Slider("frequency", "frequency f", [1, 2, 4, 8], shown="{:g} Hz".format, start=1),
             Menu("shape", "shape", {"sine": "sine", "saw": "saw tooth"}),
             Check("dotted", "dotted"),
         ]
@@ -108,12 +109,17 @@ def test_an_error_becomes_a_sentence(waves, kind, payload):
 
 
 def test_export_writes_pictures_and_record_and_sends_them(waves, tmp_path):
-    content, buffers = ask(waves, "export", name="waves")
+    content, buffers = ask(waves, "export", name="waves", readouts=["period: 0.5 s"])
     files = content["answer"]["files"]
     assert files == {form: f"figures/waves.{form}" for form in ("png", "svg", "pdf", "json")}
     assert [(tmp_path / files[form]).read_bytes() for form in content["names"]] == buffers
     record = json.loads((tmp_path / "figures" / "waves.json").read_text())
-    assert record["parameters"] == {"frequency": 2, "shape": "sine", "dotted": False}
+    assert record["parameters"] == {
+        "frequency": 2,
+        "shape": "sine",
+        "dotted": False,
+        "readouts": ["period: 0.5 s"],
+    }
 
 
 def test_export_never_overwrites_unless_told_to(waves, tmp_path):

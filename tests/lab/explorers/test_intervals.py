@@ -48,7 +48,7 @@ def test_tensors_arrays_and_networks_are_sources(net):
     assert list(intervals(net.state_dict()).layers) == ["conv1", "conv2", "conv3", "head"]
 
 
-def test_a_quantized_network_begins_where_training_left_it(trained):
+def test_a_quantized_network_begins_where_training_left_it(trained, readouts):
     explorer = intervals(trained)
     assert explorer.state["layer"] == "conv2"  # the first that is quantized
     assert (explorer.state["quantizer"], explorer.value("bits"), explorer.state["start"]) == (
@@ -61,7 +61,7 @@ def test_a_quantized_network_begins_where_training_left_it(trained):
     assert torch.allclose(ours.thresholds(), site.quantizer.thresholds(), rtol=1e-6)
     assert torch.allclose(ours.levels(), site.quantizer.levels(), rtol=1e-6)
     exact = quantization_error(site.latent, site.codes(), site.quantizer.levels())
-    assert explorer.readouts()["mse"] == pytest.approx(exact["mse"], rel=1e-5)
+    assert readouts(explorer)["mse"] == pytest.approx(exact["mse"], rel=1e-5)
 
 
 def test_checkpoint_files_and_runs_are_sources(trained, tmp_path, monkeypatch):
@@ -206,28 +206,28 @@ def test_the_moment_is_set_by_index_and_shrinking_by_hand_leaves_the_training():
     assert float(explorer.quantizer().shrink) == 1
 
 
-def test_weights_that_are_trained_on_leave_picture_and_numbers_unchanged():
+def test_weights_that_are_trained_on_leave_picture_and_numbers_unchanged(readouts):
     net = nn.Sequential(nn.Linear(40, 50))
     weights = net[0].weight
     for source in (net, net.state_dict(), weights, weights.detach().numpy()):
         explorer = intervals(source)
         layer = explorer.state["layer"]
-        before = explorer.readouts(), explorer.answer_layer(explorer.state, layer)
+        before = readouts(explorer), explorer.answer_layer(explorer.state, layer)
         with torch.no_grad():
             weights.data.mul_(2)
-        assert (explorer.readouts(), explorer.answer_layer(explorer.state, layer)) == before
+        assert (readouts(explorer), explorer.answer_layer(explorer.state, layer)) == before
 
 
-def test_what_is_no_signal_is_told_from_what_is_no_noise():
+def test_what_is_no_signal_is_told_from_what_is_no_noise(readouts):
     explorer = intervals(torch.zeros(10))
     explorer.set(quantizer="aoq-mid-rise")
-    found = explorer.readouts()
+    found = readouts(explorer)
     assert found["power"] == 0 < found["mse"] and found["sqnr"] is None
     units = [intervals(w)._message("weights")["unitName"] for w in (torch.zeros(10), torch.full((3,), 0.2), randn(10))]
     assert units == ["", "|w|", "σ"]
     explorer = intervals(torch.full((3,), 0.25))
     explorer.set(quantizer="lsq", th=1.0)
-    found = explorer.readouts()
+    found = readouts(explorer)
     assert found["mse"] == 0 < found["power"] and found["sqnr"] is None
 
 
@@ -292,11 +292,11 @@ def test_stages_match_the_schedule():
     assert (ends["learned"], ends["pull"]) == (1.0, PULL)
 
 
-def test_levels_that_learned_have_the_least_squared_error():
+def test_levels_that_learned_have_the_least_squared_error(readouts):
     weights = randn(20_000)
     explorer = intervals(weights)
     explorer.state = explorer.state | {"moment": 61}  # 60%: all of stage 2 is done, nothing is pulled yet
-    best = explorer.readouts()["mse"]
+    best = readouts(explorer)["mse"]
     quantizer = explorer.quantizer()
     for factor in (0.98, 1.02):
         quantizer.level_interval.data.mul_(factor)
@@ -304,12 +304,12 @@ def test_levels_that_learned_have_the_least_squared_error():
         quantizer.level_interval.data.div_(factor)
 
 
-def test_dampening_pulls_weights_without_changing_a_code():
+def test_dampening_pulls_weights_without_changing_a_code(readouts):
     explorer = intervals(randn(20_000))
     explorer.state = explorer.state | {"moment": 61}
-    before = explorer.readouts()
+    before = readouts(explorer)
     explorer.state = explorer.state | {"moment": 101}
-    after = explorer.readouts()
+    after = readouts(explorer)
     assert after["occupancy"] == before["occupancy"]
     assert after["near"] < before["near"] and after["mse"] < before["mse"]
 
@@ -329,10 +329,10 @@ EXTREMES = {
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", list(EXTREMES))
 @pytest.mark.parametrize("kind", list(GRIDS))
-def test_extreme_weights_give_numbers_and_a_sentence(name, kind, javascript):
+def test_extreme_weights_give_numbers_and_a_sentence(name, kind, javascript, readouts):
     explorer = intervals(EXTREMES[name])
     explorer.set(quantizer=kind, bits=4)
-    found = explorer.readouts()
+    found = readouts(explorer)
     assert found["mse"] >= 0 and sum(found["occupancy"]) == pytest.approx(1)
     message = explorer.answer_layer(explorer.state, "weights")
     words = {"one": "one weight", "all": "weights are equal", "NaN": "left out", "inf": "left out"}
@@ -343,30 +343,22 @@ def test_extreme_weights_give_numbers_and_a_sentence(name, kind, javascript):
     summary = explorer.summary("weights")
     finite = EXTREMES[name][torch.isfinite(EXTREMES[name])]
     assert (size, counted) == (len(finite), len(finite))
-    assert (summary.low, summary.high) == (pytest.approx(float(finite.min())), pytest.approx(float(finite.max())))
+    assert (summary.values[0], summary.values[-1]) == (
+        pytest.approx(float(finite.min())),
+        pytest.approx(float(finite.max())),
+    )
     json.dumps(found, allow_nan=False)
 
 
-def test_an_interval_of_0_acts_as_the_smallest_step():
+def test_an_interval_of_0_acts_as_the_smallest_step(readouts):
     explorer = intervals(randn(1000))
     explorer.set(start="free", th=0.0, le=0.0)
-    found = explorer.readouts()
+    found = readouts(explorer)
     assert np.isfinite(found["mse"]) and found["occupancy"][0] + found["occupancy"][-1] > 0.99
 
 
-@pytest.mark.parametrize("moment", [0, 40, 101])
-def test_readouts_do_not_depend_on_how_many_weights_are_counted_at_a_time(monkeypatch, moment):
-    explorer = intervals(randn(5000))
-    explorer.state = explorer.state | {"moment": moment}
-    whole = explorer.readouts()
-    monkeypatch.setattr(explorer_module, "PIECE", 700)
-    parts = explorer.readouts()
-    assert parts.pop("occupancy") == whole.pop("occupancy")
-    assert parts == pytest.approx(whole, rel=1e-9)
-
-
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_a_file_with_weights_that_are_no_numbers_is_shown_with_a_sentence(tmp_path, suffix):
+def test_a_file_with_weights_that_are_no_numbers_is_shown_with_a_sentence(tmp_path, suffix, readouts):
     state = {name: randn((8, 16)) for name in ("whole.weight", "torn.weight", "lost.weight")}
     state["torn.weight"][0, :3] = torch.tensor([float("nan"), float("inf"), -float("inf")])
     state["lost.weight"].fill_(float("nan"))
@@ -380,7 +372,7 @@ def test_a_file_with_weights_that_are_no_numbers_is_shown_with_a_sentence(tmp_pa
         "lost": "none of the 128 weights is finite: find where NaN or infinity came from",
     }
     explorer.set(layer="torn")
-    assert explorer.readouts()["mse"] > 0 and sentences["torn"] in explorer.static_html()
+    assert readouts(explorer)["mse"] > 0 and sentences["torn"] in explorer.static_html()
 
 
 def test_a_network_whose_intervals_are_no_numbers_is_shown_without_them(net):
@@ -397,7 +389,7 @@ def test_without_a_finite_weight_there_is_a_sentence_instead_of_an_error(weights
     assert explorer.data["summaries"]["weights"].keys() == {"sentence"}
     explorer.static_html()
     with pytest.raises(ValueError, match=r"there are no weights|none of the 5 weights is finite"):
-        explorer.readouts()
+        explorer.quantizer()
 
 
 def test_a_page_carries_layers_until_it_is_full(monkeypatch):
@@ -416,24 +408,12 @@ def test_export_draws_the_state_and_records_it(kind, tmp_path, monkeypatch):
     monkeypatch.setenv("AOQLAB_ROOT", str(tmp_path))
     explorer = intervals(randn(3000))
     explorer.set(quantizer=kind, bits=3)
-    explorer.answer_export(explorer.state, "shown")
+    explorer.answer_export(explorer.state, "shown", readouts=["mean squared error: 0.1"])
     record = json.loads((tmp_path / "figures" / "shown.json").read_text())["parameters"]
     quantizer = explorer.quantizer()
     assert record["quantizer"] == kind and record["bits"] == 3
     assert record["threshold_step"] == pytest.approx(float(quantizer.thresholds().diff()[0]), rel=1e-4)
-    assert record["readouts"]["mse"] == explorer.readouts()["mse"]
-    assert ("alpha" in record, "moment" in record, "le" in record, "th" in record) == (
-        kind.startswith("aoq"),
-        False,
-        False,
-        False,
-    )
-    explorer.set(th=0.5, moment=40)
-    free = explorer.record(explorer.state)["parameters"]
-    assert [name for name in ("start", "th", "le", "locked", "alpha", "moment") if name in free] == {
-        "aoq": ["start", "th", "le", "locked", "moment"],
-        "lsq": ["start", "th"],
-        "statsq": [],
-    }[kind.split("-")[0]]
+    assert record["readouts"] == ["mean squared error: 0.1"]
+    assert (record["start"], record["moment"], record["unit"]) == ("own", None, explorer.summary("weights").sigma)
     left, middle, right = explorer.figure(explorer.state).axes
     assert len(right.patches) == 8 and left.get_xlabel() == middle.get_xlabel() == "weight $w$"

@@ -15,6 +15,7 @@ from aoqlab.lab.explorers.base import pages
 from aoqlab.lab.explorers.base.scripts import bundled
 from aoqlab.lab.explorers.landscape_explorer.explorer import LEARNING_RATES, METHODS, SHRINKS, Landscape, landscape
 from aoqlab.lab.plots.saving import load_figure_info
+from aoqlab.lab.toy.basins import hull_area
 from aoqlab.lab.toy.landscape import LandscapeProblem, run_landscape
 
 WALKS = """
@@ -38,11 +39,13 @@ def in_the_browser(explorer, cases):
     if playwright is None:
         pytest.skip("playwright, which brings a JavaScript engine, is not installed")
     node = Path(playwright.origin).parent / "driver" / "node"
-    source = bundled(Landscape.script_file())
-    given = {"data": pages.portable(dict(explorer.data)), "cases": cases}
+    source = bundled(Landscape.script)
+    given = {"data": dict(explorer.data), "cases": cases}
     reading = 'import { readFileSync } from "node:fs";\nconst given = JSON.parse(readFileSync(0, "utf8"));\n'
     command = [str(node), "--input-type=module", "-e", reading + source + WALKS]
-    done = subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, input=json.dumps(given, default=pages.portable), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -74,31 +77,34 @@ def test_the_browser_walks_as_the_package_does(lr, schedule):
             np.testing.assert_allclose(np.array(own["weights"]).reshape(-1, 2), run[["w1", "w2"]], rtol=0, atol=1e-9)
 
 
+def seen(problem, path):
+    """What a walk is at and has seen, counted from its places."""
+    places = np.rint(path[["q1", "q2"]].to_numpy() / problem.spacing).astype(int)
+    visited = np.zeros((2 * problem.reach + 1,) * 2, dtype=bool)
+    visited[tuple((places + problem.reach).T)] = True
+    last = path.iloc[-1]
+    return {
+        "value": pytest.approx(float(last["value"])),
+        "basin": str(problem.basin(last[["q1", "q2"]].to_numpy(dtype=float))),
+        "count": int(visited.sum()),
+        "area": pytest.approx(float(problem.spacing**2 * hull_area(visited[None])[0])),
+        "crossings": int(np.abs(np.diff(places, axis=0)).sum()),
+    }
+
+
 @pytest.mark.parametrize("step", [0, 1, 57, 230, 400])
-def test_readouts_agree_between_browser_and_package(explorer, step):
-    state = dict(explorer.state) | {"step": step}
-    ours = explorer.readouts(state)
-    start = [explorer.value("w1", state), explorer.value("w2", state)]
+def test_readouts_in_the_browser_agree_with_the_walks_of_the_package(explorer, step):
+    state, paths = explorer.state, explorer.walks().paths
+    start = [explorer.value("w1"), explorer.value("w2")]
     found = in_the_browser(explorer, [[method, state["shrink_min"], 0.2, start, step] for method in METHODS])
     for method, own in zip(METHODS, found, strict=True):
-        assert own["count"] == ours[method]["visited"]
-        assert own["crossings"] == ours[method]["crossings"]
-        assert own["basin"] == ours[method]["basin"]
-        assert own["area"] == pytest.approx(ours[method]["hull_area"])
-        assert own["value"] == pytest.approx(ours[method]["value"])
-
-
-def test_readouts_at_the_last_step_match_the_run(explorer):
-    ends = explorer.walks().ends.set_index("method")
-    for method, own in explorer.readouts().items():
-        row = ends.loc[method]
-        assert {name: own[name] for name in own} == {name: row[name] for name in own}
+        expected = seen(explorer.problem, paths[(paths["method"] == method) & (paths["step"] <= step)])
+        assert {name: own[name] for name in expected} == expected
 
 
 def test_at_its_start_the_oscillating_walk_leaves_the_shallow_basin_and_the_other_does_not(explorer):
-    found = explorer.readouts()
-    assert found["conventional"]["basin"] == "shallow"
-    assert found["oscillating"]["basin"] == "deep"
+    basins = explorer.walks().ends.set_index("method")["basin"]
+    assert basins.to_dict() == {"conventional": "shallow", "oscillating": "deep"}
 
 
 def test_without_shrinking_and_dampening_both_walk_alike():
@@ -133,12 +139,12 @@ def test_the_figure_shows_as_much_of_the_walk_as_the_state(explorer, step, trace
 
 
 def test_export_records_problem_schedule_and_numbers(explorer, project):
-    written = explorer.answer_export(explorer.state, "walk")
+    written = explorer.answer_export(explorer.state, "walk", readouts=["conventional: now: shallow basin"])
     assert set(written["files"]) == {"png", "svg", "pdf", "json"}
     parameters = load_figure_info(project / "figures" / "walk.json")["parameters"]
     assert parameters["shrink_min"] == 0.3
     assert parameters["steps"] == 400
-    assert parameters["readouts"]["oscillating"] == explorer.readouts()["oscillating"]
+    assert parameters["readouts"] == ["conventional: now: shallow basin"]
 
 
 def test_stages_that_a_schedule_lacks_are_not_named():
@@ -159,5 +165,5 @@ def test_another_problem_has_its_own_places_and_grid():
     explorer = landscape(problem, steps=20)
     assert explorer.controls["w1"].values[0] == -2.0
     assert explorer.data["problem"]["reach"] == 8
-    assert explorer.readouts()["conventional"]["visited"] >= 1
+    assert len(explorer.walks().paths) == 2 * 21
     assert "<script" in explorer.static_html()

@@ -45,7 +45,7 @@ def test_before_any_training_the_samples_of_the_network_are_shown():
 
 def test_without_samples_of_the_network_nothing_is_shown_yet():
     watched = training(dataclasses.replace(BASE, arch="resnet32"))
-    assert (watched.state["first"], watched.state["layer"], watched.table().empty) == (NONE, WHOLE, True)
+    assert (watched.state["first"], watched.state["layer"]) == (NONE, WHOLE)
     with pytest.raises(ValueError, match="neither of the runs"):
         watched.figure(watched.state)
     assert "aoq-page" in watched.static_html()
@@ -76,7 +76,7 @@ def test_what_is_drawn_is_what_was_measured(trained):
     for row, layer in enumerate(course.layers[1:], 1):
         assert course.oscillating[row, -1] == pytest.approx(last.loc[layer, "oscillating_share"])
     moved = tables["transitions"]["count"].sum()
-    assert sum(course.transitions.within(0, epoch).sum() for epoch in (1, 2)) == moved
+    assert sum(course.moves(0, epoch).sum() for epoch in (1, 2)) == moved
 
 
 def test_what_the_browser_gets_is_the_run_and_its_place_in_the_menus(trained):

@@ -142,7 +142,7 @@ def test_rates_are_per_optimizer_step_where_codes_were_looked_at_more_seldom(pro
             return frame
         return frame[frame["step"] % 3 == 0].assign(step=frame["step"] // 3)
 
-    course = course_of(dataclasses.replace(source, track_every=3, table=seldom))
+    course = course_of(dataclasses.replace(source, settings={**source.settings, "track_every": 3}, table=seldom))
     assert course.steps.tolist() == often.steps.tolist() == [0, 21, 42]
     np.testing.assert_allclose(course.rate, often.rate)
     assert (often.message()["every"], course.message()["every"]) == (1, 3)
@@ -155,15 +155,15 @@ def moved(project, tmp_path):
     return folder, lambda: course_of(reading(sources(samples=False)[0]["done"], folder))
 
 
-def of_every_epoch(transitions, layers):
+def of_every_epoch(course, layers):
     """(L, E + 1, n, n)."""
-    epochs = range(transitions.epochs + 1)
-    return np.array([[transitions.within(layer, epoch) for epoch in epochs] for layer in range(layers)])
+    epochs = range(course.epochs + 1)
+    return np.array([[course.moves(layer, epoch) for epoch in epochs] for layer in range(layers)])
 
 
 def test_transitions_lead_from_the_levels_of_an_epoch_to_the_next_ones(moved):
     course = moved[1]()
-    found = of_every_epoch(course.transitions, 3)
+    found = of_every_epoch(course, 3)
     assert found.shape == (3, 3, 4, 4) and not found[:, 0].any() and found[:, 1:].any((2, 3)).all()
     went = (found.sum(2) - found.sum(3)).cumsum(1) / course.weights[:, None, None]
     np.testing.assert_allclose(course.shares - course.shares[:, :1], went, atol=1e-12)
@@ -173,14 +173,14 @@ def test_transitions_lead_from_the_levels_of_an_epoch_to_the_next_ones(moved):
 def test_transitions_match_the_table_and_cross_what_the_history_says(moved):
     folder, read = moved
     course, table = read(), pd.read_parquet(folder / "transitions.parquet")
-    found = of_every_epoch(course.transitions, 3)
+    found = of_every_epoch(course, 3)
     rows = table["layer"].map(course.layers.index)
     np.testing.assert_array_equal(found[rows, table["epoch"], table["from"], table["to"]], table["count"])
     assert np.count_nonzero(found[1:]) == len(table)
     crossed = (found * np.abs(np.subtract.outer(range(4), range(4)))).sum((2, 3)).cumsum(1)
     np.testing.assert_allclose(crossed, course.crossed * course.weights[:, None])
     for layer in range(3):
-        assert sorted(course.transitions.of_layer(layer)) == sorted(found[layer][found[layer] > 0])
+        assert sorted(course.ever_moved(layer)) == sorted(found[layer][found[layer] > 0])
 
 
 def test_of_an_epoch_that_is_not_over_there_is_no_map_yet(moved):
@@ -188,7 +188,7 @@ def test_of_an_epoch_that_is_not_over_there_is_no_map_yet(moved):
     file, whole = folder / "transitions.parquet", read().transitions
     table = pd.read_parquet(file)
     pd.concat([table, table[table["epoch"] == 2].assign(epoch=3)]).to_parquet(file)
-    for name in ("bounds", "places", "counts"):
+    for name in ("indptr", "indices", "data"):
         np.testing.assert_array_equal(getattr(read().transitions, name), getattr(whole, name))
 
 
@@ -205,7 +205,7 @@ def test_a_run_in_which_nothing_moved_has_a_map_of_nothing(moved):
         frame = pd.read_parquet(folder / f"{name}.parquet")
         still = frame.iloc[:0] if name == "transitions" else frame.assign(**{column: 0.0})
         still.to_parquet(folder / f"{name}.parquet")
-    assert not of_every_epoch(read().transitions, 3).any()
+    assert not of_every_epoch(read(), 3).any()
 
 
 def test_a_sample_draws_what_its_run_does(project):
@@ -216,12 +216,12 @@ def test_a_sample_draws_what_its_run_does(project):
         for name in ("weights", "steps", "shares", "oscillating", "rate", "crossed", "intervals", "accuracy"):
             np.testing.assert_allclose(getattr(course, name), getattr(own, name), rtol=1e-5, err_msg=name)
         assert (course.layers, course.stages, course.every) == (own.layers, own.stages, own.every)
-        for name in ("bounds", "places", "counts"):
+        for name in ("indptr", "indices", "data"):
             np.testing.assert_array_equal(getattr(course.transitions, name), getattr(own.transitions, name))
         explorer = runs("done")
         assert "done" in explorer.offered and "recorded/done" in explorer.offered
-        assert explorer.title("done") == "done: AOQ, 2 bits, digits_cnn on digits, seed 0"
-        assert explorer.title("recorded/done") == "AOQ, 2 bits, digits_cnn on digits, seed 0"
+        assert explorer.data["offered"]["done"]["title"] == "done: AOQ, 2 bits, digits_cnn on digits, seed 0"
+        assert explorer.data["offered"]["recorded/done"]["title"] == "AOQ, 2 bits, digits_cnn on digits, seed 0"
     finally:
         shutil.rmtree(folder.parent)
 
@@ -247,7 +247,7 @@ def test_by_default_lsq_and_aoq_of_the_same_seed_are_side_by_side(recording):
 
 def test_one_run_alone_is_shown_and_of_many_all_are_embedded(recording):
     alone = runs(LSQ)
-    assert alone.state["second"] == NONE and list(alone.shown()) == ["LSQ, 2 bits, resnet20 on digits, seed 0"]
+    assert alone.state["second"] == NONE and list(alone.data["runs"]) == [LSQ]
     third = "resnet20-digits-n2uq-2bit-seed0"
     many = runs([LSQ, AOQ, third])
     assert list(many.data["runs"]) == [LSQ, AOQ, third] and many.state["second"] == AOQ
@@ -305,18 +305,6 @@ def test_another_run_brings_its_layers_into_the_menu(project):
         place.unlink()
 
 
-def test_the_table_has_every_layer_of_both_runs_at_the_epoch(recording):
-    explorer = runs()
-    explorer.set(epoch=12)
-    table = explorer.table()
-    assert len(table) == 42 and set(table["epoch"]) == {12} and set(table["step"]) == {252}
-    row = table.query("run == 'AOQ, 2 bits, resnet20 on digits, seed 0' and layer == 'layer3.1.conv2'").iloc[0]
-    history = recording["history"].query("run == @AOQ and layer == 'layer3.1.conv2'").set_index("step")
-    assert row["oscillating_share"] == pytest.approx(history.loc[252, "oscillating_share"])
-    crossed = history.loc[252, "crossings"] - history.loc[228, "crossings"]
-    assert row["crossings_per_step"] == pytest.approx(crossed / row["weights"] / 24)
-
-
 @pytest.mark.parametrize(
     "names", [[LSQ, AOQ], [AOQ, "resnet20-cifar-small-aoq-2bit-seed0"], ["resnet20-digits-n2uq-2bit-seed0"]]
 )
@@ -346,11 +334,12 @@ def test_an_own_run_is_drawn_with_its_transitions(project):
 
 def test_export_records_what_is_seen(recording):
     explorer = runs()
-    written = explorer.answer_export(explorer.state, "seen")["json"]
+    written = explorer.answer_export(explorer.state, "seen", readouts=["step size: 0.01: LSQ"])["json"]
     record = json.loads(written)
     assert record["parameters"]["runs"] == [LSQ, AOQ] and record["parameters"]["epoch"] == 30
     assert record["seeds"] == [0, 0] and len(record["data"]) == 2 * 5
-    assert [row["layer"] for row in record["parameters"]["table"]] == [explorer.state["layer"]] * 2
+    assert record["parameters"]["layer"] == explorer.state["layer"]
+    assert record["parameters"]["readouts"] == ["step size: 0.01: LSQ"]
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,14 @@ class Slider:
     label: str
     values: Sequence[Any]
     shown: Callable[[Any], str] = str
-    index: int = 0
+    start: int = 0
     play: int | None = None
     step: int = 1
 
     def __post_init__(self) -> None:
-        if not len(self.values) or not 0 <= self.index < len(self.values):
+        if not len(self.values) or not 0 <= self.start < len(self.values):
             raise ValueError(
-                f"{self.name} needs stops and an index among them, got {len(self.values)} and {self.index}"
+                f"{self.name} needs stops and an index among them, got {len(self.values)} and {self.start}"
             )
 
     def spec(self) -> dict[str, Any]:
@@ -37,10 +37,6 @@ class Slider:
         plain = [value.item() if isinstance(value, np.generic) else value for value in self.values]
         own = {"kind": "slider", "name": self.name, "label": self.label, "values": plain, "shown": texts}
         return own | ({} if self.play is None else {"play": self.play, "step": self.step})
-
-    @property
-    def start(self) -> int:
-        return self.index
 
     def checked(self, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(self.values):
@@ -60,19 +56,19 @@ class Slider:
 
 @dataclass(frozen=True)
 class Menu:
-    """One of several texts; the state holds its key. ``options``: key → text, the first one chosen at the start."""
+    """One of several texts; the state holds its key. ``options``: key → text; the first one is the default start."""
 
     name: str
     label: str
     options: Mapping[str, str]
-    value: str | None = None
+    start: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.start:
+            object.__setattr__(self, "start", next(iter(self.options)))
 
     def spec(self) -> dict[str, Any]:
         return {"kind": "menu", "name": self.name, "label": self.label, "options": list(self.options.items())}
-
-    @property
-    def start(self) -> str:
-        return self.value if self.value is not None else next(iter(self.options))
 
     def checked(self, value: Any) -> str:
         if value not in self.options:
@@ -88,14 +84,10 @@ class Check:
 
     name: str
     label: str
-    value: bool = False
+    start: bool = False
 
     def spec(self) -> dict[str, Any]:
         return {"kind": "check", "name": self.name, "label": self.label}
-
-    @property
-    def start(self) -> bool:
-        return self.value
 
     def checked(self, value: Any) -> bool:
         if not isinstance(value, bool):

@@ -3,10 +3,10 @@
 An explorer is a Python class and a JavaScript file in the same folder::
 
     class Waves(Explorer):
-        script = "waves.js"
+        script = Path(__file__).with_name("waves.js")
 
         def __init__(self):
-            frequency = Slider("frequency", "frequency f", [1, 2, 4, 8], shown="{:g} Hz".format, index=1)
+            frequency = Slider("frequency", "frequency f", [1, 2, 4, 8], shown="{:g} Hz".format, start=1)
             super().__init__("Waves", [frequency, Check("dotted", "dotted")], data={"phase": 0.5})
 
         def figure(self, state):  # for Export: the same picture by aoqlab.lab.plots, any size
@@ -54,7 +54,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import uuid
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -84,8 +83,8 @@ class Explorer(anywidget.AnyWidget):
     (any JSON value).
     """
 
-    script: ClassVar[str]
-    """The JavaScript module that has ``explore``: a file next to that of the class which names it, or a whole path."""
+    script: ClassVar[Path]
+    """The JavaScript module that has ``explore``."""
 
     state = traitlets.Dict().tag(sync=True)
     data = traitlets.Dict().tag(sync=True)
@@ -103,9 +102,7 @@ class Explorer(anywidget.AnyWidget):
         self.controls = {control.name: control for control in controls}
         self.extra = dict(extra or {})
         self._displayed = False
-        self._esm = (
-            bundled(self.script_file()) + "export default { render: ({ model, el }) => live(model, el, explore) };\n"
-        )
+        self._esm = bundled(self.script) + "export default { render: ({ model, el }) => live(model, el, explore) };\n"
         super().__init__(
             state={name: control.start for name, control in self.controls.items()} | self.extra,
             data=dict(data),
@@ -114,12 +111,6 @@ class Explorer(anywidget.AnyWidget):
             _page=uuid.uuid4().hex,
         )
         self.on_msg(self._asked)
-
-    @classmethod
-    def script_file(cls) -> Path:
-        """Return the path of ``script``."""
-        owner = next(one for one in cls.__mro__ if "script" in vars(one))
-        return Path(getattr(sys.modules[owner.__module__], "__file__", None) or "").parent / cls.script
 
     @abstractmethod
     def figure(self, state: Mapping[str, Any]) -> Figure:
@@ -166,14 +157,21 @@ class Explorer(anywidget.AnyWidget):
         own = {name: control.checked(state[name]) for name, control in self.controls.items()}
         return self.settled(own | {name: state.get(name, value) for name, value in self.extra.items()})
 
-    def answer_export(self, state: Mapping[str, Any], name: str, replace: bool = False) -> dict[str, Any]:
-        """Save the picture of ``state`` as ``name``; a name that is taken is refused, with a free one, or replaced."""
+    def answer_export(
+        self, state: Mapping[str, Any], name: str, replace: bool = False, readouts: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Save the picture of ``state`` as ``name``; a name that is taken is refused, with a free one, or replaced.
+
+        ``readouts``: the numbers that the browser shows, for the record.
+        """
         folder = paths.figures_dir()
         if not replace and _taken(folder, name):
             free = next(f"{name}-{n}" for n in range(2, 10_000) if not _taken(folder, f"{name}-{n}"))
             return {"taken": name, "free": free}
+        record = self.record(state)
+        record["parameters"]["readouts"] = list(readouts)
         with use_style():
-            written = save_figure(self.figure(state), name, **self.record(state))
+            written = save_figure(self.figure(state), name, **record)
         return {
             "files": {form: os.path.relpath(path, paths.project_root()) for form, path in written.items()},
             **{form: path.read_bytes() for form, path in written.items()},
@@ -217,17 +215,17 @@ class Explorer(anywidget.AnyWidget):
         """Return the explorer in its present state as HTML that fetches nothing and needs no kernel."""
         payload = {
             "state": self.state,
-            "data": portable(self.static_data()),
+            "data": self.static_data(),
             "_controls": self._controls,
             "_title": self._title,
             "_page": self._page,
         }
         # "<" would end the script element where data held "</script>"
-        inline = json.dumps(payload, allow_nan=False).replace("<", "\\u003c")
+        inline = json.dumps(payload, allow_nan=False, default=portable).replace("<", "\\u003c")
         return (
             f'<div data-aoq-page="{self._page}"><p>{escape(self._title)}: run the cell again (or trust the notebook) '
             "to see this explorer.</p></div>\n"
-            f'<script type="module">\n{bundled(self.script_file())}asleep({inline}, explore);\n</script>'
+            f'<script type="module">\n{bundled(self.script)}asleep({inline}, explore);\n</script>'
         )
 
 

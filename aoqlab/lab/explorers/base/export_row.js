@@ -32,7 +32,7 @@ export function exportRow(ui, propose, model) {
     for (const link of status.querySelectorAll("a")) URL.revokeObjectURL(link.href);
     status.replaceChildren("saving …");
     try {
-      const answer = await ui.ask("export", { name: chosen, replace });
+      const answer = await ui.ask("export", { name: chosen, replace, readouts: shownIn(ui.el) });
       if (answer.taken) {
         const again = make("button", { type: "button", textContent: `Replace ${answer.taken}` });
         const other = make("button", { type: "button", textContent: `Save as ${answer.free}` });
@@ -53,6 +53,12 @@ export function exportRow(ui, propose, model) {
   ui.named = current;
   setTimeout(current);
   return box;
+}
+
+// The numbers on show, each with its label.
+function shownIn(root) {
+  const rows = [...root.querySelectorAll(".readouts > div")];
+  return rows.map((row) => [...row.children].map((part) => part.textContent.trim()).join(": "));
 }
 
 const MIMES = { png: "image/png", svg: "image/svg+xml", pdf: "application/pdf", json: "application/json" };

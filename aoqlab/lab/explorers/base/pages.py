@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ...shared.files import write_atomic
 from ...shared.notebooks import WIDGET as WIDGET
@@ -28,10 +26,6 @@ def export_html(notebook: str | Path, out: str | Path | None = None) -> Path:
     return write_atomic(target, body.encode())
 
 
-def portable(value: Any) -> Any:
-    """Encode bytes as base64, at any depth."""
-    if isinstance(value, bytes):
-        return {"base64": base64.b64encode(value).decode()}
-    if isinstance(value, Mapping):
-        return {key: portable(item) for key, item in value.items()}
-    return [portable(item) for item in value] if isinstance(value, (list, tuple)) else value
+def portable(value: bytes) -> dict[str, str]:
+    """Return bytes as base64, for JSON that the browser reads."""
+    return {"base64": base64.b64encode(value).decode()}

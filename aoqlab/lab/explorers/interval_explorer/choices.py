@@ -6,13 +6,16 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from ....grids import MAX_BITS, MIN_BITS, UniformGrid
 from ....schedule import ThreeStage
-from .layers import Layer, Learned
+from .layers import Learned
 from .weight_summary import Summary
 
 QUANTIZERS = {"aoq-mid-rise": "AOQ, mid-rise", "aoq-mid-tread": "AOQ, mid-tread", "lsq": "LSQ", "statsq": "StatsQ"}
-GRIDS = {"aoq-mid-rise": "mid-rise", "aoq-mid-tread": "mid-tread", "lsq": "mid-tread", "statsq": "mid-rise"}
+RISE, TREAD = UniformGrid(MIN_BITS, "mid-rise"), UniformGrid(MIN_BITS, "mid-tread")
+GRIDS = {"aoq-mid-rise": RISE, "aoq-mid-tread": TREAD, "lsq": TREAD, "statsq": RISE}
 STARTS = {"own": "the quantizer's own start", "free": "as the sliders say", "learned": "as training left them"}
 # Sixteen stops per doubling, so that sigma / 2^(b-2), AOQ's start, is one of them for every b; and 0.
 RATIOS = (0.0, *(2.0 ** (k / 16) for k in range(-160, 49)))
@@ -37,7 +40,7 @@ def unit_name(summary: Summary) -> str:
 
 def view_of(summary: Summary) -> float:
     """Return the reach of the picture, which shows weights from minus this to this."""
-    reach = max(abs(summary.low), abs(summary.high))
+    reach = float(np.abs(summary.values[[0, -1]]).max())
     return 1.05 * min(reach, WIDEST * summary.sigma if summary.sigma else reach) or 1.0
 
 
@@ -52,17 +55,16 @@ def starts_of(summary: Summary) -> dict[str, list[float]]:
 
 def grids() -> dict[str, dict[str, Any]]:
     """Return for every quantizer where its thresholds and levels are, in steps, and what of it can slide."""
-    found = {}
-    for name, kind in GRIDS.items():
-        grid = UniformGrid(MIN_BITS, kind)  # type: ignore[arg-type]
-        found[name] = {
+    return {
+        name: {
             "thresholdOffset": grid.threshold_offset,
             "levelOffset": grid.level_offset,
             "slides": name != "statsq",
             "decoupled": name.startswith("aoq"),
             "clips": name == "lsq",
         }
-    return found
+        for name, grid in GRIDS.items()
+    }
 
 
 def moments_of(schedule: ThreeStage, count: int) -> list[dict[str, Any]]:
@@ -101,14 +103,10 @@ def ratio_text(ratio: float) -> str:
     return f"{ratio:.3g} σ" if ratio < 0.1 else f"{ratio:.3f} σ"
 
 
-def described(layer: Layer) -> dict[str, Any]:
-    """Return the size of a layer, and its trained quantizer."""
-    learned = layer.learned and asdict(layer.learned) | {"remark": remark_of(layer.learned)}
-    return {"shape": " × ".join(map(str, layer.weights.shape)), "size": layer.weights.numel(), "learned": learned}
-
-
-def remark_of(learned: Learned) -> str:
-    """Return what the numbers of trained intervals do not say; empty where there is nothing."""
+def described(learned: Learned | None) -> dict[str, Any] | None:
+    """Return a trained quantizer, and what the numbers of its intervals do not say; empty where there is nothing."""
+    if learned is None:
+        return None
     said = []
     if learned.per_channel:
         said.append("The trained intervals are means over channels, which have one each.")
@@ -116,7 +114,7 @@ def remark_of(learned: Learned) -> str:
     unsaid = unsaid * (len(learned.kinds) > 1) + ["for how many bits"] * (learned.bits is None)
     if unsaid:
         said.append(f"The file with the trained intervals does not say {' and '.join(unsaid)}.")
-    return " ".join(said)
+    return asdict(learned) | {"remark": " ".join(said)}
 
 
 def sentence_of(summary: Summary) -> str:

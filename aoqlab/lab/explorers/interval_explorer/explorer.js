@@ -305,5 +305,5 @@ function keptOf(summary, mse, bound) {
   if (summary.exact) return `All ${size} weights are in the summary, each with its own value.`;
   const off = number((100 * bound.mse) / Math.max(mse, 1e-300), 2);
   const misplaced = number(100 * bound.misplaced, 2);
-  return `${size} weights, summarised in ${grouped(summary.bins.length)} bins: squared error at most ${off}% off, occupancy at most ${misplaced}% of the weights.`;
+  return `${size} weights, summarised by ${grouped(summary.low.length)} values: squared error at most ${off}% off, occupancy at most ${misplaced}% of the weights.`;
 }

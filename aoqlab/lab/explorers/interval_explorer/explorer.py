@@ -5,7 +5,8 @@ In a notebook: ``intervals(weights)``, ``intervals(net)``, ``intervals("name of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,34 +21,13 @@ from ....schedule import ThreeStage
 from ....ste import MIN_STEP
 from ...plots import LEVEL_CMAP
 from ..base import Check, Explorer, Menu, Slider
-from .choices import (
-    MOVES,
-    NEAR,
-    QUANTIZERS,
-    RATIOS,
-    SHRINKS,
-    STARTS,
-    described,
-    grids,
-    moment_text,
-    moments_of,
-    nearest,
-    ratio_text,
-    sentence_of,
-    starts_of,
-    unit_name,
-    unit_of,
-    view_of,
-)
-from .exact_numbers import best_level, exact_numbers
+from . import choices
 from .figure import drawn
 from .layers import Layer, Weights, layers_of
 from .weight_summary import NoWeights, Summary, summarise
 
 MOMENTS = 100
 """Stops of the slider over training."""
-PIECE = 1 << 17
-"""Weights that are counted at a time: what is computed on the way stays within a few megabytes."""
 STATIC = 3_000_000
 """Bytes of weights that an exported page carries at most; other layers need a kernel."""
 
@@ -71,76 +51,59 @@ def intervals(source: Weights, layer: str | None = None, *, schedule: ThreeStage
 class Intervals(Explorer):
     """Made by :func:`intervals`."""
 
-    script = "explorer.js"
+    script = Path(__file__).with_name("explorer.js")
 
     def __init__(self, name: str, layers: Mapping[str, Layer], layer: str, schedule: ThreeStage) -> None:
         self.name, self.layers = name, dict(layers)
-        self._summaries: dict[str, Summary | str] = {}
-        self.moments = [None, *moments_of(schedule, MOMENTS)]
+        self._summaries: dict[str, Summary] = {}
+        self.moments = [None, *choices.moments_of(schedule, MOMENTS)]
         learned = layers[layer].learned
         bits = learned.bits if learned and learned.bits else MIN_BITS
         kind = learned.kinds[0] if learned else "aoq-mid-rise"
-        one = RATIOS.index(1.0)
+        one = choices.RATIOS.index(1.0)
         super().__init__(
             f"Intervals: {name}",
             [
-                Menu(
-                    "layer",
-                    "layer",
-                    {key: f"{key} ({value.weights.numel():,})" for key, value in layers.items()},
-                    layer,
-                ),
-                Menu("quantizer", "quantizer", QUANTIZERS, kind),
-                Slider("bits", "bits b", range(MIN_BITS, MAX_BITS + 1), index=bits - MIN_BITS),
-                Menu(
-                    "start",
-                    "intervals",
-                    STARTS,
-                    "learned" if learned else "own",
-                ),
-                Slider("th", "thresholds sₜₕ/σ", RATIOS, shown=ratio_text, index=one),
-                Slider("le", "levels sₗₑ/σ", RATIOS, shown=ratio_text, index=one),
+                Menu("layer", "layer", {key: f"{key} ({own.weights.numel():,})" for key, own in layers.items()}, layer),
+                Menu("quantizer", "quantizer", choices.QUANTIZERS, kind),
+                Slider("bits", "bits b", range(MIN_BITS, MAX_BITS + 1), start=bits - MIN_BITS),
+                Menu("start", "intervals", choices.STARTS, "learned" if learned else "own"),
+                Slider("th", "thresholds sₜₕ/σ", choices.RATIOS, shown=choices.ratio_text, start=one),
+                Slider("le", "levels sₗₑ/σ", choices.RATIOS, shown=choices.ratio_text, start=one),
                 Check("locked", "lock sₗₑ to sₜₕ"),
-                Slider("alpha", "shrink α", SHRINKS, shown="{:.2f}".format, index=len(SHRINKS) - 1),
-                Slider("near", "near: within", NEAR, shown="{:g} of a bin".format, index=0),
-                Slider("move", "step of a weight", MOVES, shown="{:g} σ".format, index=3),
-                Slider("moment", "training", self.moments, shown=moment_text, play=60, step=5),
+                Slider("alpha", "shrink α", choices.SHRINKS, shown="{:.2f}".format, start=len(choices.SHRINKS) - 1),
+                Slider("near", "near: within", choices.NEAR, shown="{:g} of a bin".format),
+                Slider("move", "step of a weight", choices.MOVES, shown="{:g} σ".format, start=3),
+                Slider("moment", "training", self.moments, shown=choices.moment_text, play=60, step=5),
             ],
             data={
-                "layers": {key: described(value) for key, value in layers.items()},
-                "summaries": {},
-                "quantizers": grids(),
+                "layers": {key: {"learned": choices.described(own.learned)} for key, own in layers.items()},
+                "summaries": {layer: self._message(layer)},
+                "quantizers": choices.grids(),
                 "colors": [to_hex(LEVEL_CMAP(place)) for place in np.linspace(0, 1, 33)],
                 "minStep": MIN_STEP,
             },
         )
-        self._show(layer)
 
-    def summary(self, layer: str) -> Summary | str:
-        """Return the summary of a layer, made once; or the sentence that says why there is none."""
+    def summary(self, layer: str) -> Summary:
+        """Return the summary of a layer, made once. Raise ``NoWeights``, a ``ValueError``, without finite weights."""
         if layer not in self._summaries:
-            try:
-                self._summaries[layer] = summarise(self.layers[layer].weights)
-            except NoWeights as error:
-                self._summaries[layer] = str(error)
+            self._summaries[layer] = summarise(self.layers[layer].weights)
         return self._summaries[layer]
 
     def _message(self, layer: str) -> dict[str, Any]:
-        summary = self.summary(layer)
-        if isinstance(summary, str):
-            return {"sentence": summary}
+        try:
+            summary = self.summary(layer)
+        except NoWeights as error:
+            return {"sentence": str(error)}
         return {
             **summary.message(),
-            "unit": unit_of(summary),
-            "unitName": unit_name(summary),
-            "view": view_of(summary),
-            "starts": starts_of(summary),
-        } | {"sentence": sentence_of(summary)}
-
-    def _show(self, layer: str) -> None:
-        """Make a layer part of what the browser draws from."""
-        if layer not in self.data["summaries"]:
-            self.data = {**self.data, "summaries": {**self.data["summaries"], layer: self._message(layer)}}
+            "unit": choices.unit_of(summary),
+            "unitName": choices.unit_name(summary),
+            "view": choices.view_of(summary),
+            "starts": choices.starts_of(summary),
+            "sentence": choices.sentence_of(summary),
+        }
 
     def implied(self, places: Mapping[str, Any]) -> dict[str, Any]:
         state: dict[str, Any] = {**self.state, **places}
@@ -160,23 +123,26 @@ class Intervals(Explorer):
         if "alpha" in places:
             moves["moment"] = 0
         elif places.get("moment") == 0 and self.state["moment"]:
-            moves["alpha"] = len(SHRINKS) - 1  # training has not begun
+            moves["alpha"] = len(choices.SHRINKS) - 1  # training has not begun
         return moves
 
     def settled(self, state: dict[str, Any]) -> dict[str, Any]:
         """Use trained intervals for the trained quantizer alone."""
         learned, bits = self.layers[state["layer"]].learned, self.value("bits", state)
-        if state["start"] == "learned" and not (learned and learned.fits(state["quantizer"], bits)):
-            state["start"] = "own"
-        return state
+        fits = learned and state["quantizer"] in learned.kinds and learned.bits in (None, bits)
+        return state if fits or state["start"] != "learned" else {**state, "start": "own"}
 
-    def _stops(self, state: Mapping[str, Any]) -> dict[str, int]:
+    def _stops(self, state: dict[str, Any]) -> dict[str, int]:
         """Return the stops nearest to both intervals; none without finite weights."""
-        summary = self.summary(state["layer"])
-        if isinstance(summary, str):
+        try:
+            summary = self.summary(state["layer"])
+        except NoWeights:
             return {}
-        held = self._intervals(self.settled(dict(state)), summary)
-        return {name: nearest(value / unit_of(summary)) for name, value in zip(("th", "le"), held, strict=True)}
+        held = self._intervals(self.settled(state), summary)
+        return {
+            name: choices.nearest(value / choices.unit_of(summary))
+            for name, value in zip(("th", "le"), held, strict=True)
+        }
 
     def static_data(self) -> dict[str, Any]:
         """Return layers in their order, the present one first, until they fill ``STATIC``; the others need a kernel."""
@@ -199,73 +165,32 @@ class Intervals(Explorer):
     def quantizer(self, state: Mapping[str, Any] | None = None) -> UniformQuantizer:
         """Return the package's quantizer as a state has it. Raise ``ValueError`` without finite weights."""
         state = self.state if state is None else state
-        summary = self._finite(state)
         kind, bits = state["quantizer"], self.value("bits", state)
-        threshold, level = self._intervals(state, summary)
-        if kind == "statsq":
-            quantizer = StatsQ(bits, per_channel=False)
-            quantizer.step.fill_(threshold)
-            return quantizer
-        if kind == "lsq":
-            lsq = LSQ(bits)
-            lsq.step.data.fill_(threshold)
-            return lsq
-        aoq = AOQ(bits, grid="mid-tread" if kind == "aoq-mid-tread" else "mid-rise")
+        threshold, level = self._intervals(state, self.summary(state["layer"]))
+        if kind in ("lsq", "statsq"):
+            coupled = LSQ(bits) if kind == "lsq" else StatsQ(bits, per_channel=False)
+            coupled.step.data.fill_(threshold)
+            return coupled
+        aoq = AOQ(bits, grid=choices.GRIDS[kind].kind)
         moment = self.moments[state["moment"]]
         aoq.threshold_interval.fill_(threshold)
         aoq.level_interval.data.fill_(level)
         aoq.shrink.fill_(moment["shrink"] if moment else self.value("alpha", state))
         if moment and moment["learned"]:
-            best = best_level(aoq, self._parts(aoq, state))
+            best = best_level(aoq, *self._weights(aoq, state))
             aoq.level_interval.data.fill_((1 - moment["learned"]) * level + moment["learned"] * best)
         return aoq
 
-    def readouts(self, state: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return exact numbers of a state; ``mse`` and ``power`` (mean square) in squared units of the weights.
-
-        ``sqnr`` in dB, ``None`` where there is no noise or no signal (``power`` 0); ``entropy`` in bits; ``near``:
-        share of weights at most the chosen part of a bin from a threshold; ``crossings``: thresholds crossed per weight
-        when every weight moves by the chosen step, up or down with equal chance, ``mean(code(w + d) - code(w - d)) /
-        2``; ``occupancy``: share of weights per level.
-        """
-        state = self.state if state is None else state
-        quantizer = self.quantizer(state)
-        near = self.value("near", state) * max(float(quantizer.threshold_step), MIN_STEP)
-        move = self.value("move", state) * unit_of(self._finite(state))
-        return exact_numbers(quantizer, self._parts(quantizer, state), near, move)
-
     def figure(self, state: Mapping[str, Any]) -> Figure:
-        quantizer, summary = self.quantizer(state), self._finite(state)
-        method = state["quantizer"].split("-")[0]
-        return drawn(quantizer, self._parts(quantizer, state), view_of(summary), method)
+        quantizer, view = self.quantizer(state), choices.view_of(self.summary(state["layer"]))
+        return drawn(quantizer, *self._weights(quantizer, state), view, state["quantizer"].split("-")[0])
 
     def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
         quantizer = self.quantizer(state)
         steps = {name: float(getattr(quantizer, name).detach()) for name in ("threshold_step", "level_step")}
-        settings = {name: self.value(name, state) for name in self.controls if name in self._acting(state)}
-        found = {key: value for key, value in self.readouts(state).items() if key != "occupancy"}
-        whole = {"source": self.name, **settings, "unit": unit_of(self._finite(state)), **steps}
-        return {"parameters": {**whole, "quantizer_object": str(quantizer), "readouts": found}}
-
-    def _acting(self, state: Mapping[str, Any]) -> set[str]:
-        """Return the controls on which the numbers of a state depend."""
-        own = self.data["quantizers"][state["quantizer"]]
-        free = own["slides"] and state["start"] == "free"
-        stage = {"moment"} if state["moment"] else {"alpha"}
-        return (
-            {"layer", "quantizer", "bits", "near", "move"}
-            | ({"start"} if own["slides"] else set())
-            | ({"th"} if free else set())
-            | ({"locked"} if free and own["decoupled"] else set())
-            | ({"le"} if free and own["decoupled"] and not state["locked"] else set())
-            | (stage if own["decoupled"] else set())
-        )
-
-    def _finite(self, state: Mapping[str, Any]) -> Summary:
-        summary = self.summary(state["layer"])
-        if isinstance(summary, str):
-            raise ValueError(summary)
-        return summary
+        whole = {"source": self.name, **super().record(state)["parameters"]}
+        whole["unit"] = choices.unit_of(self.summary(state["layer"]))
+        return {"parameters": {**whole, **steps, "quantizer_object": str(quantizer)}}
 
     def _intervals(self, state: Mapping[str, Any], summary: Summary) -> tuple[float, float]:
         """Return s_th and s_le in units of the weights, before shrinking."""
@@ -273,16 +198,21 @@ class Intervals(Explorer):
         if kind != "statsq" and state["start"] == "learned" and learned is not None:
             return learned.threshold_interval * learned.shrink, learned.level_interval * learned.shrink
         if kind == "statsq" or state["start"] != "free":
-            return (starts_of(summary)[kind][bits - MIN_BITS],) * 2
-        threshold = self.value("th", state) * unit_of(summary)
+            return (choices.starts_of(summary)[kind][bits - MIN_BITS],) * 2
+        threshold = self.value("th", state) * choices.unit_of(summary)
         same = kind == "lsq" or state["locked"]
-        return threshold, threshold if same else self.value("le", state) * unit_of(summary)
+        return threshold, threshold if same else self.value("le", state) * choices.unit_of(summary)
 
-    def _parts(self, quantizer: UniformQuantizer, state: Mapping[str, Any]) -> Iterator[Tensor]:
-        """Yield the finite weights in pieces, pulled to the middles of their bins as far as the moment says."""
-        moment = self.moments[state["moment"]]
-        pull = moment["pull"] if moment else 0.0
-        for part in self.layers[state["layer"]].weights.detach().reshape(-1).split(PIECE):
-            part = part.to("cpu", torch.float32)
-            part = part[torch.isfinite(part)]
-            yield part + pull * (quantizer.bin_centres(part) - part) if pull and not quantizer.coupled else part
+    def _weights(self, quantizer: UniformQuantizer, state: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        """Return the different weights, pulled to the middles of their bins as far as the moment says, and counts."""
+        summary, moment = self.summary(state["layer"]), self.moments[state["moment"]]
+        values = torch.from_numpy(summary.values)
+        if moment and moment["pull"] and not quantizer.coupled:
+            values = values + moment["pull"] * (quantizer.bin_centres(values) - values)
+        return values, torch.from_numpy(summary.counts).double()
+
+
+def best_level(quantizer: AOQ, values: Tensor, counts: Tensor) -> float:
+    """Return the level interval of least squared error at these thresholds, to which levels go that learn from it."""
+    places = quantizer.grid.levels(torch.tensor(1.0)).double()[quantizer.encode(values).long()]
+    return float(places @ (counts * values)) / max(float(places.square() @ counts) * float(quantizer.shrink), 1e-300)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,22 +13,20 @@ from ....quantizers import UniformQuantizer
 from ...plots import column_label, level_colors, staircase, weight_histogram
 
 
-def drawn(quantizer: UniformQuantizer, parts: Iterable[Tensor], reach: float, method: str) -> Figure:
+def drawn(quantizer: UniformQuantizer, values: Tensor, counts: Tensor, reach: float, method: str) -> Figure:
     """Draw the three side by side; weights from ``-reach`` to ``reach``."""
     cuts, levels = quantizer.thresholds().numpy(), quantizer.levels().numpy()
     edges = np.linspace(-reach, reach, 201)
-    counts, shares = np.zeros(200), np.zeros(len(levels))
-    for part in parts:
-        counts += np.histogram(part.numpy(), bins=edges)[0]
-        shares += np.bincount(np.searchsorted(cuts, part.numpy(), side="right"), minlength=len(levels))
+    heights, _ = np.histogram(values.numpy(), bins=edges, weights=counts.numpy())
+    shares = np.bincount(quantizer.encode(values).numpy(), counts.numpy(), minlength=len(levels)) / float(counts.sum())
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.3, 1, 1])
     view = (-reach, reach)
-    weight_histogram(thresholds=cuts, levels=levels, counts=counts, edges=edges, xlim=view, ax=left)
+    weight_histogram(thresholds=cuts, levels=levels, counts=heights, edges=edges, xlim=view, ax=left)
     x = np.linspace(-reach, reach, 401)
     ramp = np.clip(x, levels[0], levels[-1]) if quantizer.clips else x
     staircase(cuts, levels, xlim=view, ste=(x, ramp), method=method, ax=middle).set_ylim(-reach, reach)
-    right.bar(range(len(shares)), shares / shares.sum(), width=0.9, color=level_colors(len(shares)))
+    right.bar(range(len(shares)), shares, width=0.9, color=level_colors(len(shares)))
     dashed: Any = (0, (5, 2.5))
     right.axhline(1 / len(shares), color="#333333", linewidth=0.9, linestyle=dashed, label="all levels alike")
     right.set(xlabel="code", ylabel=column_label("share"), ylim=(0, 1.2 * right.get_ylim()[1]))  # room for the legend

@@ -43,10 +43,6 @@ class Learned:
     shrink: float
     per_channel: bool
 
-    def fits(self, kind: str, bits: int) -> bool:
-        """Whether such a quantizer may have these intervals."""
-        return kind in self.kinds and self.bits in (None, bits)
-
 
 @dataclass(frozen=True)
 class Layer:

@@ -15,87 +15,75 @@ async function inflated(value) {
 }
 
 export async function unpacked(message) {
-  const [steps, counts, bins] = await Promise.all([
-    inflated(message.values),
+  const [cells, counts] = await Promise.all([
+    inflated(message.cells),
     bytesOf(message.counts).length ? inflated(message.counts) : null,
-    inflated(message.bins),
   ]);
-  const keys = new Uint32Array(steps.length);
-  for (let i = 0, key = 0; i < keys.length; i++) {
-    key = (key + steps[i]) >>> 0;
-    keys[i] = key & 0x80000000 ? key & 0x7fffffff : ~key;
-  }
-  return new Summary(message, new Float32Array(keys.buffer), counts, bins);
+  for (let i = 1; i < cells.length; i++) cells[i] += cells[i - 1];
+  return new Summary(message, cells, counts);
+}
+
+// The float32 that is `offset` places above the lowest one of each cell.
+function floatsOf(cells, dropped, offset) {
+  const keys = Uint32Array.from(cells, (cell) => ((cell << dropped) + offset) >>> 0);
+  for (let i = 0; i < keys.length; i++) keys[i] = keys[i] & 0x80000000 ? keys[i] & 0x7fffffff : ~keys[i];
+  return new Float32Array(keys.buffer);
 }
 
 const ZERO = new Float64Array(4);
 
 class Summary {
   /**
-   * @param {{ size: number, first: number, width: number }} message
-   * @param {Float32Array} values
+   * @param {{ size: number, dropped: number }} message
+   * @param {Uint32Array} cells
    * @param {Uint32Array | null} counts
-   * @param {Uint32Array} bins
    */
-  constructor({ size, first, width }, values, counts, bins) {
+  constructor({ size, dropped }, cells, counts) {
     this.size = size;
-    this.first = first;
-    this.width = width;
-    this.values = values;
-    this.bins = bins;
-    this.exact = bins.length === 0;
-    // Sums over everything before place i: number, w, w².
-    this.vn = new Float64Array(values.length + 1);
-    this.v1 = new Float64Array(values.length + 1);
-    this.v2 = new Float64Array(values.length + 1);
-    for (let i = 0; i < values.length; i++) {
+    this.exact = dropped === 0;
+    this.relative = this.exact ? 0 : 2 ** (dropped - 23); // the width of a cell, as a part of the weights in it
+    this.low = floatsOf(cells, dropped, 0);
+    this.high = this.exact ? this.low : floatsOf(cells, dropped, 2 ** dropped);
+    const middle = this.exact ? this.low : floatsOf(cells, dropped, 2 ** (dropped - 1));
+    // Sums over everything before cell i: number, w, w².
+    this.n = new Float64Array(cells.length + 1);
+    this.s1 = new Float64Array(cells.length + 1);
+    this.s2 = new Float64Array(cells.length + 1);
+    for (let i = 0; i < cells.length; i++) {
       const n = counts ? counts[i] : 1,
-        w = values[i];
-      this.vn[i + 1] = this.vn[i] + n;
-      this.v1[i + 1] = this.v1[i] + n * w;
-      this.v2[i + 1] = this.v2[i] + n * w * w;
+        w = middle[i];
+      this.n[i + 1] = this.n[i] + n;
+      this.s1[i + 1] = this.s1[i] + n * w;
+      this.s2[i + 1] = this.s2[i] + n * w * w;
     }
-    this.bn = new Float64Array(bins.length + 1);
-    this.b1 = new Float64Array(bins.length + 1);
-    this.b2 = new Float64Array(bins.length + 1);
-    for (let i = 0; i < bins.length; i++) {
-      const n = bins[i],
-        middle = (first + i + 0.5) * width;
-      this.bn[i + 1] = this.bn[i] + n;
-      this.b1[i + 1] = this.b1[i] + n * middle;
-      this.b2[i + 1] = this.b2[i] + n * (middle * middle + (width * width) / 12);
-    }
-    this.power = (this.v2[values.length] + this.b2[bins.length]) / size;
+    this.power = this.s2[cells.length] / size;
   }
   // Sets out to [number, sum of w, sum of w²] of all weights below x (a weight at a threshold goes up), and the number of those in
-  // the bin that x divides: so many may be on the wrong side.
+  // the cell that x divides: so many may be on the wrong side.
   below(x, out = new Float64Array(4)) {
     let low = 0,
-      high = this.values.length;
+      high = this.low.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.values[middle] < x) low = middle + 1;
+      if (this.low[middle] < x) low = middle + 1;
       else high = middle;
     }
-    out[0] = this.vn[low];
-    out[1] = this.v1[low];
-    out[2] = this.v2[low];
+    const cell = low - 1;
+    const divided = low > 0 && x < this.high[cell];
+    const whole = divided ? cell : low;
+    out[0] = this.n[whole];
+    out[1] = this.s1[whole];
+    out[2] = this.s2[whole];
     out[3] = 0;
-    const place = x / this.width - this.first,
-      last = this.bins.length;
-    if (!last || !(place > 0)) return out;
-    const i = Math.min(Math.floor(place), last),
-      part = i < last ? place - i : 0;
-    out[0] += this.bn[i];
-    out[1] += this.b1[i];
-    out[2] += this.b2[i];
-    if (part > 0) {
-      const n = part * this.bins[i],
-        middle = (this.first + i + part / 2) * this.width;
+    if (divided) {
+      const from = this.low[cell],
+        all = this.n[low] - this.n[cell];
+      const n = (all * (x - from)) / (this.high[cell] - from),
+        middle = (from + x) / 2;
       out[0] += n;
       out[1] += n * middle;
-      out[2] += n * (middle * middle + (part * this.width) ** 2 / 12);
-      out[3] = this.bins[i];
+      out[2] += n * middle * middle;
+      out[3] = all;
     }
     return out;
   }
@@ -203,12 +191,12 @@ export function readoutsOf(summary, grid, { pull = 0, near = 0, move = 0 } = {})
     sqnr: 10 * Math.log10(power / size / mse),
     near: Math.min(close / size, 1),
     crossings: crossed / size,
-    // Bounds: as if every weight of a divided bin were on the wrong side, and as if it were at the bin's border.
+    // Bounds: as if every weight of a divided cell were on the wrong side, and as if it were at the cell's border.
     bound: {
       misplaced: unsure / size,
       near: edges / size,
       crossings: ends / size,
-      mse: (slack + (summary.exact ? 0 : summary.width * Math.sqrt(mse) * size)) / size,
+      mse: slack / size + summary.relative * Math.sqrt(mse * summary.power),
     },
   };
 }

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from ....schedule import ThreeStage
 from ... import plots
-from ...toy.basins import hull_area
 from ...toy.landscape import LandscapeResult, run_landscape, stage_factors
 from ...toy.wells import LandscapeProblem
 from ..base import Explorer, Menu, Slider, packed
@@ -47,7 +46,7 @@ def landscape(
 class Landscape(Explorer):
     """Made by :func:`landscape`."""
 
-    script = "explorer.js"
+    script = Path(__file__).with_name("explorer.js")
 
     def __init__(self, problem: LandscapeProblem, steps: int, schedule: ThreeStage) -> None:
         self.problem, self.steps, self.schedule = problem, steps, schedule
@@ -57,11 +56,11 @@ class Landscape(Explorer):
         super().__init__(
             "Landscape: two weights, two basins",
             [
-                Slider("w1", "start, weight w₁", places, shown=_signed, index=near[0]),
-                Slider("w2", "start, weight w₂", places, shown=_signed, index=near[1]),
-                Slider("shrink_min", "AOQ shrinks to α", SHRINKS, shown="{:.2f}".format, index=SHRINKS.index(0.3)),
-                Slider("lr", "learning rate η", LEARNING_RATES, shown="{:g}".format, index=LEARNING_RATES.index(0.2)),
-                Slider("step", "training step", range(steps + 1), index=steps, play=1000 // 25),
+                Slider("w1", "start, weight w₁", places, shown=_signed, start=near[0]),
+                Slider("w2", "start, weight w₂", places, shown=_signed, start=near[1]),
+                Slider("shrink_min", "AOQ shrinks to α", SHRINKS, shown="{:.2f}".format, start=SHRINKS.index(0.3)),
+                Slider("lr", "learning rate η", LEARNING_RATES, shown="{:g}".format, start=LEARNING_RATES.index(0.2)),
+                Slider("step", "training step", range(steps + 1), start=steps, play=1000 // 25),
                 Menu("speed", "speed of Play", SPEEDS, "25"),
                 Menu("trace", "lines follow", TRACES),
             ],
@@ -98,34 +97,6 @@ class Landscape(Explorer):
             schedule=replace(self.schedule, shrink_min=self.value("shrink_min", state)),
         )
 
-    def readouts(self, state: Mapping[str, Any] | None = None) -> dict[str, dict[str, Any]]:
-        """Return for each method where it is at the state's step and what it has seen on its way.
-
-        ``q1``, ``q2`` and f there (``value``), the ``basin``, grid points ``visited``, ``hull_area`` (units of w
-        squared), thresholds crossed (``crossings``).
-        """
-        walked = self._walked(state)
-        return {method: self._seen(walked[walked["method"] == method]) for method in METHODS}
-
-    def _walked(self, state: Mapping[str, Any] | None) -> pd.DataFrame:
-        paths = self.walks(state).paths
-        return paths[paths["step"] <= self.value("step", state)]
-
-    def _seen(self, path: pd.DataFrame) -> dict[str, Any]:
-        places = np.rint(path[["q1", "q2"]].to_numpy() / self.problem.spacing).astype(int)
-        visited = np.zeros((2 * self.problem.reach + 1,) * 2, dtype=bool)
-        visited[tuple((places + self.problem.reach).T)] = True
-        last = path.iloc[-1]
-        return {
-            "q1": float(last["q1"]),
-            "q2": float(last["q2"]),
-            "value": float(last["value"]),
-            "basin": str(self.problem.basin(last[["q1", "q2"]].to_numpy(dtype=float))),
-            "visited": int(visited.sum()),
-            "hull_area": float(self.problem.spacing**2 * hull_area(visited[None])[0]),
-            "crossings": int(np.abs(np.diff(places, axis=0)).sum()),
-        }
-
     def answer_walk(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Return the package's walks: per method weights (double) and positions k (int32), both (steps + 1, 2)."""
         paths, answer = self.walks(state).paths, {}
@@ -136,7 +107,8 @@ class Landscape(Explorer):
         return answer
 
     def figure(self, state: Mapping[str, Any]) -> Figure:
-        paths = self._walked(state)
+        paths = self.walks(state).paths
+        paths = paths[paths["step"] <= self.value("step", state)]
         values, x, y = self.problem.surface()
         figure = Figure(figsize=(9.4, 4.4), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[1, 1])
@@ -150,8 +122,7 @@ class Landscape(Explorer):
     def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
         names = ("w1", "w2", "shrink_min", "lr", "step", "trace")
         settings = {name: self.value(name, state) for name in names}
-        whole = {"problem": self.problem, "schedule": self.schedule, "steps": self.steps, **settings}
-        return {"parameters": {**whole, "readouts": self.readouts(state)}}
+        return {"parameters": {"problem": self.problem, "schedule": self.schedule, "steps": self.steps, **settings}}
 
 
 def _signed(value: float) -> str:

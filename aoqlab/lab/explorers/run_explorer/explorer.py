@@ -6,10 +6,10 @@ In a notebook: ``runs()``, ``runs("name of a run")``, ``runs(["one", "another"])
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
@@ -55,7 +55,8 @@ def _pair(offered: Mapping[str, Source]) -> list[str]:
     """LSQ and AOQ with the same data, bits and seed; otherwise the newest two runs."""
     alike: dict[tuple[str, int, int], dict[str, str]] = {}
     for key, run in offered.items():
-        alike.setdefault((run.data, run.bits, run.seed), {}).setdefault(run.method, key)
+        own = run.settings
+        alike.setdefault((own["data"], own["bits"], own["seed"]), {}).setdefault(own["method"], key)
     for found in alike.values():
         if {"lsq", "aoq"} <= found.keys():
             return [found["lsq"], found["aoq"]]
@@ -68,7 +69,7 @@ class Runs(Explorer):
     ``form``: controls of a subclass, shown first. ``epochs``: the longest run to come.
     """
 
-    script = "explorer.js"
+    script = Path(__file__).with_name("explorer.js")
 
     def __init__(
         self, offered: Mapping[str, Source], names: Sequence[str], form: Sequence[Control] = (), epochs: int = 1
@@ -76,13 +77,15 @@ class Runs(Explorer):
         self.offered = dict(offered)
         loaded = {name: course_of(self.offered[name]) for name in names}
         self._courses: dict[str, Course] = loaded
-        epochs = max([epochs, *(run.epochs for run in offered.values()), *(run.epochs for run in loaded.values())])
+        epochs = max(
+            [epochs, *(run.settings["epochs"] for run in offered.values()), *(run.epochs for run in loaded.values())]
+        )
         first, second, *_ = [*names, NONE, NONE]
         most = WHOLE
         if names:
             most = loaded[first].layers[1 + int(np.argmax(loaded[first].oscillating[1:].mean(axis=1)))]
         last = max((course.epochs for course in list(loaded.values())[:2]), default=0)
-        epoch = Slider("epoch", "epoch", range(epochs + 1), index=last, play=120)
+        epoch = Slider("epoch", "epoch", range(epochs + 1), start=last, play=120)
         super().__init__(
             "Runs",
             [
@@ -119,14 +122,6 @@ class Runs(Explorer):
             self._courses[name] = course_of(self.offered[name])
         return self._courses[name]
 
-    def shown(self, state: Mapping[str, Any] | None = None) -> dict[str, Course]:
-        """Return the one or two runs of a state by what they are called."""
-        return {self.title(key): self.course(key) for key in _keys(self.state if state is None else state)}
-
-    def title(self, key: str) -> str:
-        """Return what a run is called in the menus."""
-        return str(self.data["offered"][key]["title"])
-
     def answer_run(self, state: Mapping[str, Any], name: str) -> dict[str, Any]:
         """Return another run for the browser; its layers can then be chosen."""
         if name not in self.offered:
@@ -135,38 +130,13 @@ class Runs(Explorer):
         self._renew_menus()
         return message
 
-    def table(self, state: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """Return all layers of the shown runs at the state's epoch, a row per run and layer: what the table shows.
-
-        Columns ``run``, ``layer``, ``weights``, ``epoch`` (of a shorter run the last), ``step`` of the record,
-        ``oscillating_share``, ``crossings_per_step`` (seen per weight and optimizer step, since the record of the
-        epoch before), ``crossings_per_weight`` (so far), ``interval``.
-        """
-        state = self.state if state is None else state
-        frames = []
-        for title, course in self.shown(state).items():
-            at = min(self.value("epoch", state), course.epochs)
-            columns = {
-                "run": title,
-                "layer": course.layers,
-                "weights": course.weights.astype(int),
-                "epoch": at,
-                "step": course.steps[at],
-                "oscillating_share": course.oscillating[:, at],
-                "crossings_per_step": course.rate[:, at],
-                "crossings_per_weight": course.crossed[:, at],
-                "interval": course.intervals[:, at],
-            }
-            frames.append(pd.DataFrame(columns))
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
     def figure(self, state: Mapping[str, Any]) -> Figure:
         layer = state["layer"]
         keys = [key for key in _keys(state) if layer in self.course(key).layers]
         if not keys:
             raise ValueError(f"neither of the runs has the layer {layer!r}")
         titles = brief_titles([self.offered[key] for key in keys])
-        colors = [method_color(self.offered[key].method) for key in keys]
+        colors = [method_color(self.offered[key].settings["method"]) for key in keys]
         colors = [color if color not in colors[:i] else OTHER for i, color in enumerate(colors)]
         here = {title: self.course(key) for title, key in zip(titles, keys, strict=True)}
         return drawn(
@@ -175,11 +145,13 @@ class Runs(Explorer):
 
     def record(self, state: Mapping[str, Any]) -> dict[str, Any]:
         chosen = [self.offered[key] for key in _keys(state)]
-        whole = {"runs": [run.run for run in chosen], "layer": state["layer"], "epoch": self.value("epoch", state)}
-        here = self.table(state)
         return {
-            "parameters": {**whole, "table": here[here["layer"] == state["layer"]].astype(object).to_dict("records")},
-            "seeds": [run.seed for run in chosen],
+            "parameters": {
+                "runs": [run.run for run in chosen],
+                "layer": state["layer"],
+                "epoch": self.value("epoch", state),
+            },
+            "seeds": [run.settings["seed"] for run in chosen],
             "data": [file for run in chosen for file in run.files],
         }
 
@@ -191,7 +163,7 @@ class Runs(Explorer):
                 "title": run.title if run.sample and titles.count(run.title) == 1 else f"{key}: {run.title}",
                 "label": run.label,
                 "parts": run.title.split(", "),
-                "color": method_color(run.method),
+                "color": method_color(run.settings["method"]),
             }
             for key, run in self.offered.items()
         }
