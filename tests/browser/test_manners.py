@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aoqlab.lab.explorers import intervals, toy
-from aoqlab.lab.explorers.base.pages import portable
+from aoqlab.lab.explorers.base.controls import portable
 from aoqlab.lab.explorers.base.scripts import bundled
 from aoqlab.lab.toy.regression import RegressionProblem
 

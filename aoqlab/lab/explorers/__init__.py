@@ -5,11 +5,11 @@
 from any start. ``runs``: one training, or two side by side, over their epochs and layers.
 """
 
+from ..shared.notebooks import export_html as export_html
 from .base import Check as Check
 from .base import Explorer as Explorer
 from .base import Menu as Menu
 from .base import Slider as Slider
-from .base import export_html as export_html
 from .interval_explorer import Intervals as Intervals
 from .interval_explorer import intervals as intervals
 from .landscape_explorer import Landscape as Landscape

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aoqlab.lab.explorers.base.pages import portable
+from aoqlab.lab.explorers.base.controls import portable
 from aoqlab.lab.explorers.base.scripts import bundled
 from aoqlab.lab.explorers.interval_explorer import weight_summary
 

@@ -11,7 +11,7 @@ from traitlets import TraitError
 
 from aoqlab.lab.explorers import Check, Explorer, Menu, Slider, export_html
 from aoqlab.lab.explorers.base import packed
-from aoqlab.lab.explorers.base.pages import without_widgets
+from aoqlab.lab.shared.notebooks import without_widgets
 
 
 class Waves(Explorer):

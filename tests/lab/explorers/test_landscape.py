@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from aoqlab import ThreeStage
-from aoqlab.lab.explorers.base import pages
+from aoqlab.lab.explorers.base.controls import portable
 from aoqlab.lab.explorers.base.scripts import bundled
 from aoqlab.lab.explorers.landscape_explorer.explorer import LEARNING_RATES, METHODS, SHRINKS, Landscape, landscape
 from aoqlab.lab.plots.saving import load_figure_info
@@ -44,7 +44,7 @@ def in_the_browser(explorer, cases):
     reading = 'import { readFileSync } from "node:fs";\nconst given = JSON.parse(readFileSync(0, "utf8"));\n'
     command = [str(node), "--input-type=module", "-e", reading + source + WALKS]
     done = subprocess.run(
-        command, input=json.dumps(given, default=pages.portable), capture_output=True, text=True, check=False
+        command, input=json.dumps(given, default=portable), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from aoqlab.lab.explorers import training
-from aoqlab.lab.explorers.base.pages import portable
+from aoqlab.lab.explorers.base.controls import portable
 from aoqlab.lab.explorers.run_explorer import live_training as module
 from aoqlab.lab.explorers.run_explorer.courses import WHOLE
 from aoqlab.lab.explorers.run_explorer.explorer import NONE

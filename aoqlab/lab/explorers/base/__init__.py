@@ -6,4 +6,3 @@ from .controls import Menu as Menu
 from .controls import Slider as Slider
 from .controls import packed as packed
 from .explorer import Explorer as Explorer
-from .pages import export_html as export_html

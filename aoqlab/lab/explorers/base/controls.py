@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -103,3 +104,8 @@ Control = Slider | Menu | Check
 def packed(values: Any, dtype: str = "float32") -> bytes:
     """Return an array as bytes (little-endian) for the browser's typed arrays: ``floats``, ``doubles`` read them."""
     return np.ascontiguousarray(values, dtype=np.dtype(dtype).newbyteorder("<")).tobytes()
+
+
+def portable(value: bytes) -> dict[str, str]:
+    """Return bytes as base64, for JSON that the browser reads."""
+    return {"base64": base64.b64encode(value).decode()}

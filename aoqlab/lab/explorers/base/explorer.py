@@ -68,8 +68,8 @@ from matplotlib.figure import Figure
 from ...plots import use_style
 from ...plots.saving import save_figure
 from ...shared import paths
-from .controls import Control, Slider
-from .pages import WIDGET, portable
+from ...shared.notebooks import WIDGET
+from .controls import Control, Slider, portable
 from .scripts import bundled
 
 _FORMATS = ("png", "svg", "pdf", "json")
