@@ -57,10 +57,19 @@ def _reduce_to(sums: Tensor, step: Tensor) -> Tensor:
     return sums.sum() if step.ndim == 0 else sums.unsqueeze(-1).flatten(1).sum(1)
 
 
-def _require_float(x: Tensor) -> Tensor:
+def check_input(x: Tensor) -> Tensor:
+    """Return ``x``; raise ``TypeError`` unless it is a floating-point tensor, ``ValueError`` if it lost its memory."""
     if not x.is_floating_point():
         raise TypeError(f"only floating-point tensors can be fake-quantized, got {x.dtype}")
+    if not native.watched() and type(x) is Tensor and x.is_cpu and x.layout == torch.strided:
+        native.check_memory(x)
     return x
+
+
+def apply_gradient(function: type[torch.autograd.Function], *inputs: Any) -> Any:
+    """Apply a function with a gradient of its own; to a tracer show the operations it consists of."""
+    tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
+    return function.forward(*inputs) if tracing else function.apply(*inputs)
 
 
 def _native_uniform(
@@ -127,45 +136,52 @@ def decode(codes: Tensor, level_step: Tensor, grid: UniformGrid) -> Tensor:
 
 
 class _AOQ(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid) -> Tensor:
-        ctx.grid, ctx.learns = grid, ctx.needs_input_grad[2]
+    def forward(
+        x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid, learns: bool
+    ) -> tuple[Tensor, Tensor | None]:
         codes: Tensor | None
         if native.usable(x, threshold_step, level_step):
             x = _dense(x)
             out = torch.empty_like(x)
-            codes = torch.empty_like(x, dtype=torch.uint8) if ctx.learns else None
+            codes = torch.empty_like(x, dtype=torch.uint8) if learns else None
             _native_uniform(x, threshold_step, level_step, grid, out, codes)
-        else:
-            threshold_step, level_step = threshold_step.clamp_min(MIN_STEP), level_step.clamp_min(MIN_STEP)
-            k = grid.position(x, threshold_step)
-            out = (per_row(level_step, x) * (k + grid.level_offset)).to(x.dtype)
-            out = torch.where(torch.isnan(x), x, out)
-            codes = (k - grid.low).to(torch.uint8) if ctx.learns else None
-        if codes is not None:
-            ctx.save_for_backward(codes)
-            ctx.step = level_step.detach()  # for shape and dtype; its value may have changed by then
-        return out
+            return out, codes
+        threshold_step, level_step = threshold_step.clamp_min(MIN_STEP), level_step.clamp_min(MIN_STEP)
+        k = grid.position(x, threshold_step)
+        out = (per_row(level_step, x) * (k + grid.level_offset)).to(x.dtype)
+        codes = (k - grid.low).to(torch.uint8) if learns else None
+        return torch.where(torch.isnan(x), x, out), codes
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor | None]) -> None:
+        level_step, ctx.grid, ctx.learns = inputs[2:]
+        if output[1] is not None:
+            ctx.mark_non_differentiable(output[1])
+            ctx.set_materialize_grads(False)  # no tensor of zeros as the gradient of the codes
+            ctx.save_for_backward(output[1])
+            ctx.shape, ctx.dtype = level_step.shape, level_step.dtype
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
         if not ctx.learns:
-            return grad, None, None, None
+            return grad, None, None, None, None
         (codes,) = ctx.saved_tensors
-        grid, step = ctx.grid, ctx.step
-        if grad.dtype == step.dtype and native.usable(grad):
-            rows, cols = _rows(codes, step)
-            level_grad = torch.empty(step.shape, dtype=step.dtype)
+        grid, level_grad = ctx.grid, torch.empty(ctx.shape, dtype=ctx.dtype, device=grad.device)
+        if native.usable(grad, level_grad):
+            rows, cols = _rows(codes, level_grad)
             native.call(
                 f"aoq_backward_{native.SUFFIX[grad.dtype]}",
                 *(codes, _like(grad, codes), rows, cols, level_grad),
                 *(*_grid_arguments(grid), native.threads_for(codes.numel())),
             )
         else:
-            positions = codes.to(step.dtype) + (grid.low + grid.level_offset)
-            level_grad = _reduce_to(grad * positions, step).to(step.dtype)
-        return grad, None, level_grad, None
+            positions = codes.to(ctx.dtype) + (grid.low + grid.level_offset)
+            level_grad = _reduce_to(grad * positions, level_grad).to(ctx.dtype)
+        return grad, None, level_grad, None, None
 
 
 def aoq_ste(x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: UniformGrid) -> Tensor:
@@ -183,23 +199,27 @@ def aoq_ste(x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: Uniform
     x: any shape; steps: shape () or, per channel, (C,) with x of shape (C, ...). NaN stays NaN. Source: Xie et al.,
     ICCV 2025, the weight quantizer.
     """
-    return _AOQ.apply(_require_float(x), threshold_step, level_step, grid)
+    return apply_gradient(_AOQ, check_input(x), threshold_step, level_step, grid, level_step.requires_grad)[0]
 
 
 class _LSQ(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float) -> Tensor:
-        ctx.grid, ctx.gradient_scale = grid, gradient_scale
+    def forward(x: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float) -> Tensor:
         if native.usable(x, step):
             x = _dense(x)
             out = torch.empty_like(x)
             _native_uniform(x, step, step, grid, out, None)
-        else:
-            least = step.clamp_min(MIN_STEP)
-            out = (per_row(least, x) * (grid.position(x, least) + grid.level_offset)).to(x.dtype)
-            out = torch.where(torch.isnan(x), x, out)
+            return out
+        least = step.clamp_min(MIN_STEP)
+        out = (per_row(least, x) * (grid.position(x, least) + grid.level_offset)).to(x.dtype)
+        return torch.where(torch.isnan(x), x, out)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, step, ctx.grid, ctx.gradient_scale = inputs
         ctx.save_for_backward(x, step)
-        return out
 
     @staticmethod
     @once_differentiable
@@ -207,6 +227,7 @@ class _LSQ(torch.autograd.Function):
         x, step = ctx.saved_tensors
         grid = ctx.grid
         if native.usable(grad, x, step):
+            x = _dense(x)
             rows, cols = _rows(x, step)
             grad_x, step_grad = torch.empty_like(x), torch.empty(step.shape, dtype=step.dtype)
             native.call(
@@ -240,7 +261,7 @@ def lsq_ste(x: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float = 
     x: any shape; step: shape () or, per channel, (C,) with x of shape (C, ...). NaN stays NaN. Source: Esser et al.,
     ICLR 2020, equations 1 to 5.
     """
-    return _LSQ.apply(_require_float(x), step, grid, gradient_scale)
+    return apply_gradient(_LSQ, check_input(x), step, grid, gradient_scale)
 
 
 def ltq_edges(bin_widths: Tensor) -> tuple[Tensor, Tensor]:
@@ -271,8 +292,10 @@ def ltq_encode(x: Tensor, bin_widths: Tensor, input_scale: Tensor) -> Tensor:
 
 
 class _LTQ(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, bin_widths: Tensor, input_scale: Tensor, output_scale: Tensor) -> Tensor:
+    def forward(x: Tensor, bin_widths: Tensor, input_scale: Tensor, output_scale: Tensor) -> Tensor:
         if native.usable(x, bin_widths, input_scale, output_scale):
             x, bin_widths = _dense(x), bin_widths.contiguous()
             out = torch.empty_like(x)
@@ -281,12 +304,14 @@ class _LTQ(torch.autograd.Function):
                 *(x, out, x.numel(), bin_widths, bin_widths.numel(), input_scale, output_scale),
                 native.threads_for(x.numel()),
             )
-        else:
-            _, centres, u, unit = _ltq_clamped(bin_widths, input_scale, output_scale)[1:]
-            codes = _bins(_scaled(x, u, centres), centres)
-            out = torch.where(torch.isnan(x), x, (unit * codes.to(unit.dtype)).to(x.dtype))
-        ctx.save_for_backward(x, bin_widths, input_scale, output_scale)
-        return out
+            return out
+        _, centres, u, unit = _ltq_clamped(bin_widths, input_scale, output_scale)[1:]
+        codes = _bins(_scaled(x, u, centres), centres)
+        return torch.where(torch.isnan(x), x, (unit * codes.to(unit.dtype)).to(x.dtype))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
 
     @staticmethod
     @once_differentiable
@@ -294,6 +319,7 @@ class _LTQ(torch.autograd.Function):
         x, *parameters = ctx.saved_tensors
         if not native.usable(grad, x, *parameters):
             return _ltq_backward(x, grad, *parameters)
+        x, parameters[0] = _dense(x), parameters[0].contiguous()
         grad_x, *gradients = (torch.empty_like(t) for t in (x, *parameters))
         native.call(
             f"ltq_backward_{native.SUFFIX[x.dtype]}",
@@ -356,4 +382,4 @@ def ltq_gste(x: Tensor, bin_widths: Tensor, input_scale: Tensor, output_scale: T
     x: any shape; bin_widths: (n,); scales: (). Widths act as at least 1e-6. NaN stays NaN. Source: Liu et al., CVPR
     2022 (N2UQ), equations 6 to 11.
     """
-    return _LTQ.apply(_require_float(x), bin_widths, input_scale, output_scale)
+    return apply_gradient(_LTQ, check_input(x), bin_widths, input_scale, output_scale)

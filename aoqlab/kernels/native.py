@@ -20,6 +20,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 SOURCE = Path(__file__).parent / "kernels.cpp"
 FLAGS = ("-O3", "-std=c++17", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fPIC", "-shared")
@@ -131,10 +133,40 @@ def keep_memory() -> bool:
     )
 
 
+def check_memory(tensor: Tensor) -> bool:
+    """Return whether a tensor has memory of its own; raise ``ValueError`` where it was freed.
+
+    The wrappers of ``torch.func`` have none. Torch's own operations would read at the address of freed memory.
+    """
+    try:
+        held = tensor.untyped_storage().nbytes() // tensor.itemsize
+    except (RuntimeError, NotImplementedError):
+        return False
+    last = tensor.storage_offset() + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
+    if tensor.numel() and held <= last:
+        raise ValueError(f"a tensor of shape {tuple(tensor.shape)} has lost its memory: its storage was resized")
+    return True
+
+
+def _readable(tensor: Tensor) -> bool:
+    """Return whether a kernel can read and write this tensor's elements at its address.
+
+    False for subclasses (fake, nested, distributed ...), and where the elements are to be read with the other sign.
+    """
+    plain = type(tensor) in (Tensor, Parameter) and tensor.is_cpu and tensor.layout == torch.strided
+    return plain and not tensor.is_nested and not tensor.is_neg() and check_memory(tensor)
+
+
+def watched() -> bool:
+    """Return whether a tracer or a dispatch mode has to see every operation, and maybe without values."""
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined]
+    return torch.compiler.is_compiling() or tracing or is_in_torch_dispatch_mode()
+
+
 def available(*tensors: Tensor) -> bool:
-    """Return whether these tensors are on the CPU and not being traced, and the kernels exist."""
+    """Return whether the kernels exist, can read these tensors, and nothing watches."""
     # Asked first: while it traces a backward pass, torch 2.6 refuses to tell where a tensor is.
-    return not torch.compiler.is_compiling() and all(t.is_cpu for t in tensors) and library() is not None
+    return not watched() and all(_readable(tensor) for tensor in tensors) and library() is not None
 
 
 def usable(*tensors: Tensor) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ..grids import UniformGrid, check_bits, check_finite
+from ..kernels import native
 from ..schedule import StageState
 from ..ste import decode
 
@@ -180,11 +181,11 @@ class Freezes(Protocol):
 
 
 def refuse_nan(x: Tensor) -> Tensor:
-    """Raise on NaN. Only on CPU: elsewhere the check would make the device wait in every step.
+    """Raise on NaN. Only on CPU: elsewhere the check would make the device wait in every step; a tracer has no values.
 
     The sum comes first because it is several times cheaper than looking at every element.
     """
-    if torch.compiler.is_compiling() or x.device.type != "cpu":
+    if native.watched() or x.device.type != "cpu":
         return x
     if bool(torch.isnan(x.detach().sum())):
         bad = int(torch.isnan(x).sum())

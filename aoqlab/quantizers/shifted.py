@@ -8,17 +8,22 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..ste import MIN_STEP
+from ..ste import MIN_STEP, apply_gradient, check_input
 from .base import Quantizer, spread_of, steady_sum
 
 
 class _Add(torch.autograd.Function):
     """``x + sign * shift``; the gradient to the shift is summed the same way whatever the number of threads."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, shift: Tensor, sign: int) -> Tensor:
-        ctx.sign, ctx.dtype = sign, shift.dtype
+    def forward(x: Tensor, shift: Tensor, sign: int) -> Tensor:
         return x + shift if sign > 0 else x - shift
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.dtype, ctx.sign = inputs[1].dtype, inputs[2]
 
     @staticmethod
     @once_differentiable
@@ -77,9 +82,8 @@ class Shifted(Quantizer):
         return self.inner.decode(codes) - self.shift.detach()
 
     def decode_learned(self, codes: Tensor) -> Tensor:
-        return _Add.apply(self.inner.decode_learned(codes), self.shift, -1)
+        return apply_gradient(_Add, self.inner.decode_learned(codes), self.shift, -1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not x.is_floating_point():
-            return self.inner(x)  # which refuses it; with the shift it would become a float
-        return _Add.apply(self.inner(_Add.apply(x, self.shift, 1)), self.shift, -1)
+        inner = self.inner(apply_gradient(_Add, check_input(x), self.shift, 1))
+        return apply_gradient(_Add, inner, self.shift, -1)

@@ -261,9 +261,34 @@ class CodeCounter(nn.Module):
         super()._save_to_state_dict(destination, prefix, keep_vars)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        self._check_state(state_dict, prefix)
         for name in ("_configurations", "_record_steps", "_records", "_record_levels", "_period_transitions"):
             saved, own = state_dict.get(prefix + name), getattr(self, name)
             if isinstance(saved, Tensor) and saved.shape[1:] == own.shape[1:]:
                 setattr(self, name, torch.empty_like(saved, device=own.device))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         self._steps, self._rows = int(self.steps), len(self._configurations)
+
+    def _check_state(self, state_dict: Mapping[str, Any], prefix: str) -> None:
+        """Raise ``ValueError`` for a state that no tracker like this can have; the kernels index by these numbers."""
+        given = {name: state_dict[prefix + name] for name, _ in self.named_buffers() if prefix + name in state_dict}
+        found = {name: values for name, values in given.items() if isinstance(values, Tensor)}
+        above = dict.fromkeys(("_initial", "_current", "_lowest", "_highest"), 2**self.bits - 1)
+        for name, values in found.items():
+            own = getattr(self, name).dtype
+            if values.dtype != own:
+                raise ValueError(f"damaged tracker state: {prefix}{name} is {values.dtype}, not {own}")
+            if values.numel() == 0 or name in ("_hash", "_configurations", "_records", "_frequency_bits"):
+                continue  # of which every value is possible
+            lowest, highest = (int(v) for v in values.aminmax())
+            if name == "_visited":
+                valid = self.bits == MASK_BITS or 0 <= lowest <= highest < 2**2**self.bits
+            else:
+                valid = lowest >= 0 and highest <= above.get(name, highest)
+            if name == "_period_transitions":
+                valid = valid and values.shape[1:] == (3,) and int(values[:, 1].max()) < self.transitions.numel()
+            if not valid:
+                raise ValueError(f"damaged tracker state: {prefix}{name} has values {lowest} ... {highest}")
+        lengths = {len(found[name]) for name in ("_record_steps", "_records", "_record_levels") if name in found}
+        if len(lengths) > 1:
+            raise ValueError(f"damaged tracker state: the tables of the history have {sorted(lengths)} rows")

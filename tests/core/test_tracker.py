@@ -424,6 +424,49 @@ def test_a_checkpoint_of_other_layers_is_refused():
         OscillationTracker((5,), 2).load_state_dict(fed(2, walk(size_of(LAYERS), 2, 3)).state_dict())
 
 
+@pytest.mark.parametrize("bits", [2, 4, 6])
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("_current", 255),
+        ("_initial", 64),
+        ("_highest", 64),
+        ("_visited", 16),
+        ("steps", -1),
+        ("_crossings", -1),
+        ("_oscillations", -5),
+        ("_hamming", -1),
+        ("level_histogram", -1),
+        ("transitions", -2),
+        ("_record_steps", -1),
+        ("_record_levels", -1),
+        ("_periods", -1),
+        ("_period_transitions", 10**6),
+    ],
+)
+def test_a_state_that_no_tracker_has_is_refused_and_changes_nothing(name, value, bits):
+    codes = walk(size_of(LAYERS), bits, 12)
+    tracker, other = fed(bits, codes, record_every=3), fed(bits, codes[:5], record_every=3)
+    tracker.close_period()
+    state = tracker.state_dict()
+    if name not in state or (name == "_visited" and bits == 4):
+        pytest.skip("at this number of bits there is no such buffer, or every value is one of it")
+    state[name] = torch.full_like(state[name], value)
+    before = copy.deepcopy(other)
+    with pytest.raises(ValueError, match=f"damaged tracker state: {name}"):
+        other.load_state_dict(state)
+    assert same_state(other, before)
+
+
+def test_states_of_another_type_or_of_uneven_tables_are_refused():
+    tracker = fed(2, walk(size_of(LAYERS), 2, 12), record_every=3)
+    state = tracker.state_dict()
+    with pytest.raises(ValueError, match=r"_current is torch\.float32, not torch\.uint8"):
+        OscillationTracker(LAYERS, 2).load_state_dict(state | {"_current": state["_current"].float()})
+    with pytest.raises(ValueError, match=r"the tables of the history have \[3, 4\] rows"):
+        OscillationTracker(LAYERS, 2).load_state_dict(state | {"_record_steps": state["_record_steps"][1:]})
+
+
 def test_evaluation_counts_nothing():
     codes = walk(size_of(LAYERS), 2, 10)
     tracker = fed(2, codes[:5], record_every=1)

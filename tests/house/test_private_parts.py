@@ -18,6 +18,7 @@ ALLOWED = {
     "_foreach_norm": "the same",
     "_foreach_sub": "the same",
     "_version": "the counter behind autograd's check for tensors that were modified; described in its notes",
+    "_python_dispatch": "whether a dispatch mode, as of make_fx, sees every operation: no public way to ask",
     "_dynamo": "the class of the errors of torch.compile, which torch.compiler does not export",
     "_actions": "argparse lists the options of a parser nowhere else",
 }
@@ -56,7 +57,7 @@ def test_a_private_part_that_is_named_is_there(name):
     if name == "_actions":
         owner = argparse.ArgumentParser()
     else:
-        owner = torch.Tensor if name == "_version" else torch
+        owner = {"_version": torch.Tensor, "_python_dispatch": torch.utils}.get(name, torch)
     assert hasattr(owner, name)
 
 
