@@ -5,7 +5,6 @@ from .differences import seed_differences as seed_differences
 from .heatmaps import interval_surface as interval_surface
 from .heatmaps import transition_heatmap as transition_heatmap
 from .histories import crossings_over_time as crossings_over_time
-from .histories import level_histogram_over_time as level_histogram_over_time
 from .labels import column_label as column_label
 from .landscapes import landscape as landscape
 from .marks import shared_legend as shared_legend

@@ -25,7 +25,6 @@ _WIDTH, _LABEL_WIDTH, _STRIP, _HEAD = 9.6, 2.1, 0.66, 0.75
 def seed_differences(
     differences: pd.DataFrame,
     *,
-    value: str = "difference",
     interval: tuple[SupportsFloat, SupportsFloat] | None = None,
     verdict: str | None = None,
     mark: SupportsFloat = 0.0,
@@ -35,24 +34,24 @@ def seed_differences(
 ) -> Axes:
     """Draw one comparison as a strip: every seed a point, under them the mean with its interval.
 
-    `differences`: one row per seed, column `value`. `interval` is (low, high), drawn where finite. The vertical line is
-    the `mark`; the side of it that the claim predicts (`direction`) is shaded. `verdict` gives the strip its colour and
-    its symbol; without one it is grey. The `unit` and the number of seeds n are above.
+    `differences`: one row per seed, column "difference". `interval` is (low, high), drawn where finite. The vertical
+    line is the `mark`; the side of it that the claim predicts (`direction`) is shaded. `verdict` gives the strip its
+    colour and its symbol; without one it is grey. The `unit` and the number of seeds n are above.
 
     A missing column, values that are not finite, a direction other than +1 and -1, and an unknown verdict raise
     `ValueError`.
     """
-    require_finite(differences, [value], "seed_differences")
+    require_finite(differences, ["difference"], "seed_differences")
     if direction not in (-1, 1):
         raise ValueError(f"direction must be +1 or -1, got {direction}")
     ax, at = plt.gca() if ax is None else ax, float(mark)
     symbol, color = ("", _NEUTRAL) if verdict is None else (verdict_look(verdict).symbol, verdict_look(verdict).color)
     seeds = differences.assign(row="", place=0.16 + spread(differences.assign(row=""), "row", 0.11))
-    sns.scatterplot(seeds, x=value, y="place", color=color, s=16, alpha=0.6, linewidth=0, zorder=3, ax=ax)
+    sns.scatterplot(seeds, x="difference", y="place", color=color, s=16, alpha=0.6, linewidth=0, zorder=3, ax=ax)
     if interval is not None and np.isfinite([float(end) for end in interval]).all():
         ax.plot([float(end) for end in interval], [-0.22] * 2, color=color, linewidth=1.8, gid="interval", zorder=3)
     diamond: dict[str, Any] = {"marker": "D", "s": 36, "edgecolor": "white", "linewidth": 0.8, "zorder": 4}
-    ax.scatter(seeds[value].mean(), -0.22, color=color, gid="mean", **diamond)
+    ax.scatter(seeds["difference"].mean(), -0.22, color=color, gid="mean", **diamond)
     ax.axvline(at, color="#1A1A1A", linewidth=0.9, zorder=2, gid="mark")
     left, right = ax.get_xlim()
     claimed = (at, right) if direction == 1 else (left, at)

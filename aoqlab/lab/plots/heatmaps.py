@@ -37,7 +37,6 @@ def interval_surface(
     limits: tuple[SupportsFloat, SupportsFloat] | None = None,
     best: bool = True,
     annotate: bool | None = None,
-    colorbar: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the mean of `value` over runs per pair of settings as a heat map, with the best cell framed.
@@ -68,7 +67,7 @@ def interval_surface(
         if (means.size <= _ANNOTATED if annotate is None else annotate)
         else None,
         characters=6,
-        label=f"{column_label(value)}, mean" if colorbar else None,
+        label=f"{column_label(value)}, mean",
         cmap="viridis_r" if lower_is_better else "viridis",
     )
     ax.invert_yaxis()
@@ -85,7 +84,8 @@ def interval_surface(
                 text.set_fontweight("bold")
     ax.set(xlabel=column_label(x), ylabel=column_label(y))
     ax.set_title(f"n = {count_range(table['n'])} per cell{', best framed' if best else ''}", **NOTE)
-    if colorbar and is_share(value) and mesh.colorbar is not None:
+    if is_share(value):
+        assert mesh.colorbar is not None
         mesh.colorbar.ax.yaxis.set_major_formatter(lambda number, _: _percent(number))
     return ax
 
@@ -94,7 +94,6 @@ def transition_heatmap(
     matrix: Values,
     *,
     levels: Values | None = None,
-    log: bool = True,
     limits: tuple[SupportsFloat, SupportsFloat] | None = None,
     colorbar: bool = True,
     ax: Axes | None = None,
@@ -102,9 +101,9 @@ def transition_heatmap(
     """Draw the number of transitions between levels: a row for the level left, a column for the level reached.
 
     `matrix`: counts (n, n). `levels`: their n values (default: the codes 0 … n − 1). Cells without a
-    transition are blank; up to 16 levels the counts are written in the cells (1.2k, 3.4M). `log` colours by
-    the logarithm. `limits`, the lowest and highest count of the colours, let several matrices compare. A
-    matrix that is not square, negative counts, and a wrong number of levels raise `ValueError`.
+    transition are blank; up to 16 levels the counts are written in the cells (1.2k, 3.4M). Colours go by the
+    logarithm. `limits`, the lowest and highest count of the colours, let several matrices compare. A matrix
+    that is not square, negative counts, and a wrong number of levels raise `ValueError`.
     """
     counts = np.asarray(matrix, dtype=np.float64)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or not counts.size:
@@ -119,8 +118,8 @@ def transition_heatmap(
     mesh = _cells(
         ax,
         pd.DataFrame(np.where(counts > 0, counts, np.nan), index=names, columns=names),
-        log=log,
-        limits=limits if limits is not None or log else (0.0, counts.max()),
+        log=True,
+        limits=limits,
         write=_count if len(counts) <= 16 else None,
         characters=5,
         label="transitions" if colorbar else None,

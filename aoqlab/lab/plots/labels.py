@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import SupportsFloat
 
-from matplotlib.axis import Axis
+from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
     {
         "step": "optimizer step $t$",
-        "epoch": "epoch",
         "progress": "training progress $t$ (share of all steps)",
         "lr": r"learning rate $\eta$",
         "shrink": r"shrink factor $\alpha$",
         "shrink_min": r"smallest shrink factor $\alpha_{\mathrm{min}}$",
-        "initial_step": r"initial step size $s_0$",
         "step_init": r"initial step size $s_0$",
         "threshold_interval": r"threshold interval $s_{\mathrm{th}}$",
         "level_interval": r"level interval $s_{\mathrm{le}}$",
@@ -44,7 +42,6 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
         "crossings_per_step_in_epoch": "thresholds crossed per weight and step",
         "deep_share": "starts that end in the deep basin (share)",
         "oscillating_share_mean": "oscillating weights (share), mean over time",
-        "error": "error",
         "crossings_rate": "thresholds crossed\n(per weight and 1000 steps)",
         "per_crossing": "explored log-volume\nper threshold crossed (share)",
         "crossings_shrink": "thresholds crossed in the first fifth\n(per weight and 1000 steps)",
@@ -52,7 +49,6 @@ COLUMN_LABELS: Mapping[str, str] = MappingProxyType(
         "overlap": "overlap of pre-trained weights per final level",
         "movement": "movement of the step size\n(share of itself, per 1000 steps)",
         "detrended_movement": "movement without trend\n(share of itself, per 1000 steps)",
-        "method": "method",
         "arch": "network",
     }
 )
@@ -68,11 +64,13 @@ def is_share(name: str) -> bool:
     return "share" in column_label(name)
 
 
-def label_axis(axis: Axis, name: str) -> None:
-    """Label an axis that shows a column, with its ticks in percent where that holds shares."""
-    axis.set_label_text(column_label(name))
-    if is_share(name):
-        axis.set_major_formatter(PercentFormatter(1.0))
+def label_axes(ax: Axes, x: str | None, y: str) -> None:
+    """Label the axes that show these columns, with ticks in percent where they hold shares."""
+    for axis, name in ((ax.xaxis, x), (ax.yaxis, y)):
+        if name is not None:
+            axis.set_label_text(column_label(name))
+            if is_share(name):
+                axis.set_major_formatter(PercentFormatter(1.0))
 
 
 def format_number(value: SupportsFloat, digits: int = 3) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 import matplotlib.pyplot as plt
@@ -18,6 +17,8 @@ from scipy.spatial import ConvexHull
 from .palette import hue_colors
 from .tables import Values, require_columns, vector
 
+_PADDING = 0.08
+"""How far a hull reaches around its points, in units of w."""
 _GRID = np.linspace(-1.5, 1.5, 7)
 # Neutral greys, darker where f is lower: the terrain has to stay behind the coloured searches.
 _TERRAIN = LinearSegmentedColormap.from_list("aoqlab_terrain", ["#8F8F8F", "#C9C9C9", "#FAFAFA"])
@@ -30,13 +31,9 @@ def landscape(
     x: Values,
     y: Values,
     paths: pd.DataFrame | None = None,
-    hulls: bool = True,
-    hull_padding: float = 0.08,
-    trace: Literal["latent", "quantized"] | None = "latent",
-    contours: int = 18,
+    trace: Literal["latent", "quantized"] = "latent",
     colorbar: bool = True,
     legend: bool = True,
-    palette: Mapping[str, Any] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw filled contours of f(w1, w2), the grid points a quantizer can reach, and where searches went.
@@ -47,20 +44,18 @@ def landscape(
     `paths`: one row per step of a run, columns method, start, step, q1, q2 (the grid point) and, for
     `trace="latent"`, w1, w2 (the weights behind it; without them the quantized path is traced). Per method
     are drawn the traces, a ring around every grid point visited, a disc where a run starts, a star on the
-    grid point where it ends, and translucent the convex hull of what was visited (`hulls`), grown by
-    `hull_padding`, in units of w, so that a search that never left its point is seen too. Missing columns,
-    shapes that do not match and a padding that is not positive raise `ValueError`.
+    grid point where it ends, and translucent the convex hull of what was visited, grown a little, so that a
+    search that never left its point is seen too. Missing columns and shapes that do not match raise
+    `ValueError`.
     """
     mesh_x, mesh_y = vector(x, "x", ascending=True), vector(y, "y", ascending=True)
     heights, levels = np.asarray(values, dtype=np.float64), vector(grid, "grid")
     if heights.shape != (len(mesh_y), len(mesh_x)):
         raise ValueError(f"values must have shape (len(y), len(x)) = {(len(mesh_y), len(mesh_x))}, got {heights.shape}")
-    if trace not in ("latent", "quantized", None):
-        raise ValueError(f'trace must be "latent", "quantized" or None, got {trace!r}')
-    if not hull_padding > 0:
-        raise ValueError(f"hull_padding must be positive, got {hull_padding}")
+    if trace not in ("latent", "quantized"):
+        raise ValueError(f'trace must be "latent" or "quantized", got {trace!r}')
     ax = plt.gca() if ax is None else ax
-    filled = ax.contourf(mesh_x, mesh_y, heights, levels=contours, cmap=_TERRAIN, zorder=0)
+    filled = ax.contourf(mesh_x, mesh_y, heights, levels=18, cmap=_TERRAIN, zorder=0)
     thin: dict[str, Any] = {"colors": "white", "linestyles": "solid", "linewidths": 0.35, "zorder": 0.5}
     ax.contour(mesh_x, mesh_y, heights, levels=filled.levels, **thin)
     if colorbar:
@@ -70,7 +65,7 @@ def landscape(
     ax.scatter(dots_x, dots_y, s=7, color="#333333", linewidths=0, zorder=2, gid="grid")
     if paths is not None:
         require_columns(paths, ["method", "start", "step", "q1", "q2"], "landscape (paths)")
-        named = _draw_paths(ax, paths, hulls, hull_padding, trace, palette)
+        named = _draw_paths(ax, paths, trace)
         if legend:
             above: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "columnspacing": 1.2}
             ax.legend(handles=named, ncols=len(named), **above)
@@ -80,34 +75,25 @@ def landscape(
     return ax
 
 
-def _draw_paths(
-    ax: Axes,
-    paths: pd.DataFrame,
-    hulls: bool,
-    padding: float,
-    trace: Literal["latent", "quantized"] | None,
-    palette: Mapping[str, Any] | None,
-) -> list[Line2D]:
+def _draw_paths(ax: Axes, paths: pd.DataFrame, trace: Literal["latent", "quantized"]) -> list[Line2D]:
     """Draw every search and return one legend handle per method, and for start and end."""
     points = ["q1", "q2"]
     traced = ["w1", "w2"] if trace == "latent" and {"w1", "w2"} <= set(paths.columns) else points
     handles = []
-    for order, (method, (color, name)) in enumerate(hue_colors(paths["method"], palette).items()):
+    for order, (method, (color, name)) in enumerate(hue_colors(paths["method"]).items()):
         ours = paths[paths["method"] == method].sort_values("step", kind="stable")
         runs = ours.groupby("start", sort=False)
         visited = ours[points].drop_duplicates().to_numpy()
-        if hulls:
-            # Later methods get a little more room, so that equal hulls do not hide each other's outline.
-            outline = _outline(visited, padding * (1 + 0.3 * order))
-            face: dict[str, Any] = {"facecolor": (color, 0.16), "edgecolor": color, "joinstyle": "round"}
-            # First methods on top: LSQ's small hull in AOQ's.
-            ax.fill(*outline.T, linewidth=1.1, zorder=1.5 - 0.01 * order, gid=f"hull-{method}", **face)
+        # Later methods get a little more room, so that equal hulls do not hide each other's outline.
+        outline = _outline(visited, _PADDING * (1 + 0.3 * order))
+        face: dict[str, Any] = {"facecolor": (color, 0.16), "edgecolor": color, "joinstyle": "round"}
+        # First methods on top: LSQ's small hull in AOQ's.
+        ax.fill(*outline.T, linewidth=1.1, zorder=1.5 - 0.01 * order, gid=f"hull-{method}", **face)
         ring: dict[str, Any] = {"s": 22 + 26 * order, "facecolors": "none", "edgecolors": color, "linewidths": 1.1}
         ax.scatter(*visited.T, zorder=2.6, gid=f"visited-{method}", **ring)
-        if trace is not None:
-            line: dict[str, Any] = {"color": color, "linewidth": 0.8, "alpha": 0.85, "gid": f"path-{method}"}
-            shape: dict[str, Any] = {"x": traced[0], "y": traced[1], "units": "start", "estimator": None}
-            sns.lineplot(ours, sort=False, zorder=2.4, ax=ax, **shape, **line)
+        line: dict[str, Any] = {"color": color, "linewidth": 0.8, "alpha": 0.85, "gid": f"path-{method}"}
+        shape: dict[str, Any] = {"x": traced[0], "y": traced[1], "units": "start", "estimator": None}
+        sns.lineplot(ours, sort=False, zorder=2.4, ax=ax, **shape, **line)
         disc: dict[str, Any] = {"s": 25, "color": "white", "edgecolors": "black", "linewidths": 0.9, "gid": "start"}
         ax.scatter(*runs[traced].first().to_numpy().T, zorder=4, **disc)
         star: dict[str, Any] = {"marker": "*", "s": (12 - 2.5 * order) ** 2, "color": color, "edgecolors": "white"}

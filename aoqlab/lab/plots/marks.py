@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, SupportsFloat
+from typing import Any, Literal, SupportsFloat
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ NOTE: dict[str, Any] = {"loc": "right", "fontsize": 7, "color": "#6B6B6B"}
 """How a title at the right tells the number of runs."""
 
 
-def draw_stages(ax: Axes, stages: Stages | None, *, shade: bool = True) -> None:
+def draw_stages(ax: Axes, stages: Stages | None) -> None:
     """Draw `(start, end, name)` spans: every second one is shaded, a thin line separates neighbours."""
     if not stages:
         return
@@ -27,7 +27,7 @@ def draw_stages(ax: Axes, stages: Stages | None, *, shade: bool = True) -> None:
     for number, (start, end, name) in enumerate(spans):
         if not start < end:
             raise ValueError(f"stage {name!r} must end after it starts, got {start} to {end}")
-        if shade and number % 2 == 0:
+        if number % 2 == 0:
             ax.axvspan(start, end, color="#F3F1EA", linewidth=0, zorder=0, gid=f"stage-{name}")
         if number:
             ax.axvline(start, color="#8C8C8C", linewidth=0.6, linestyle=(0, (1, 2)), zorder=2.5)
@@ -50,6 +50,13 @@ def log_ticks(axis: Axis, low: float, high: float) -> None:
     axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]) if narrow else LogLocator(subs=decades_apart))
     axis.set_major_formatter(lambda value, _: format_number(value))
     axis.set_minor_locator(NullLocator())
+
+
+def make_log(ax: Axes, which: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic, with plain numbers at its ticks."""
+    ax.set(**{f"{which}scale": "log"})
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    log_ticks(axis, *axis.get_view_interval())
 
 
 def draw_legend(ax: Axes, hue: str, legend: bool, **where: Any) -> None:

@@ -90,17 +90,17 @@ def hue_colors(values: Iterable[Hashable], palette: Mapping[Any, Any] | None = N
     if any(pd.isna(value) for value in distinct):
         raise ValueError("the hue column holds missing values; drop or name them first")
     numbers = bool(distinct) and all(isinstance(value, Real) for value in distinct)
-    if palette is not None:
-        unknown = [value for value in distinct if value not in palette]
-        if unknown:
-            raise ValueError(f"palette has no colour for {unknown}; it knows {list(palette)}")
-        name: Any = format_number if numbers else variant_label
-        return {value: (palette[value], name(value)) for value in palette if value in distinct}
-    if numbers:
-        return {v: (c, format_number(v)) for v, c in zip(sorted(distinct), level_colors(len(distinct)), strict=True)}
-    order = list(METHOD_COLORS)
-    methods = sorted(map(str, distinct), key=lambda method: order.index(_method_key(method)))
-    return {method: (method_color(method), method_label(method)) for method in methods}
+    if palette is None and numbers:
+        palette = dict(zip(sorted(distinct), level_colors(len(distinct)), strict=True))
+    elif palette is None:
+        order = list(METHOD_COLORS)
+        methods = sorted(map(str, distinct), key=lambda method: order.index(_method_key(method)))
+        palette = {method: method_color(method) for method in methods}
+    unknown = [value for value in distinct if value not in palette]
+    if unknown:
+        raise ValueError(f"palette has no colour for {unknown}; it knows {list(palette)}")
+    name: Any = format_number if numbers else variant_label
+    return {value: (color, name(value)) for value, color in palette.items() if value in distinct}
 
 
 def hued(

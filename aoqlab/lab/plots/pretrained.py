@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from .labels import format_number
-from .palette import level_colors, method_label
+from .palette import level_colors
 from .tables import Values, require_columns, vector
 
 # Rows a full-height ridge may reach into: more shows small ridges better, less keeps neighbours apart.
@@ -21,26 +21,22 @@ _OVERLAP = 1.7
 def pretrained_histograms(
     frame: pd.DataFrame,
     *,
-    weight: str = "weight",
-    level: str = "level",
     bins: int = 60,
     levels: Values | None = None,
     xlim: tuple[SupportsFloat, SupportsFloat] | None = None,
-    method: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw, for every final quantized value, the histogram of the pre-trained weights that ended there.
 
-    `frame`: one row per weight, columns `weight` (its pre-trained value) and `level` (its final quantized
+    `frame`: one row per weight, columns "weight" (its pre-trained value) and "level" (its final quantized
     value). The histograms are ridges on one common scale (the bar at the upper right gives it), each with its
     number of weights n. `levels` fixes the rows (a level without weights keeps an empty one), `xlim` the range
-    of the bins; give the same to every panel of a figure (n also counts weights beyond it). `method` puts its
-    name in the title.
+    of the bins; give the same to every panel of a figure (n also counts weights beyond it).
 
     Missing columns and weights that are not finite raise `ValueError`.
     """
-    require_columns(frame, [weight, level], "pretrained_histograms")
-    weights, final = vector(frame[weight], "weights"), frame[level].to_numpy(dtype=np.float64)
+    require_columns(frame, ["weight", "level"], "pretrained_histograms")
+    weights, final = vector(frame["weight"], "weights"), frame["level"].to_numpy(dtype=np.float64)
     rows = vector(np.unique(final) if levels is None else levels, "levels", ascending=True)
     strangers = sorted(set(final) - set(rows))
     if strangers:
@@ -53,8 +49,6 @@ def pretrained_histograms(
     ax.set_yticks(range(len(rows)), [format_number(row) for row in rows])
     ax.set(xlim=(edges[0], edges[-1]), xlabel=r"pre-trained weight $w_{\mathrm{pre}}$")
     ax.set_ylabel(r"final quantized weight $\hat w$")
-    if method is not None:
-        ax.set_title(method_label(method))
     return ax
 
 

@@ -29,7 +29,7 @@ def staircase(
     levels: Values,
     *,
     xlim: tuple[SupportsFloat, SupportsFloat] | None = None,
-    ste: bool | tuple[Values, Values] = True,
+    ste: tuple[Values, Values] | None = None,
     method: str = "aoq",
     quantity: Literal["weight", "activation"] = "weight",
     legend: bool = True,
@@ -38,8 +38,8 @@ def staircase(
     r"""Draw the transfer function of a quantizer: a staircase that jumps at the thresholds and rests on the levels.
 
     Draws $\hat w(w)$ in the colour of `method`, one vertical mark per threshold, one horizontal mark per
-    level, and dashed what the straight-through gradient takes the quantizer for: the identity (`ste=True`),
-    another curve given as (x, y) arrays (LTQ's ramp), or nothing (`ste=False`).
+    level, and dashed what the straight-through gradient takes the quantizer for: the identity, or another
+    curve `ste` given as (x, y) arrays (LTQ's ramp).
 
     `thresholds`: (n − 1,) ascending, `levels`: (n,) ascending, in units of the weights. `xlim` defaults to
     the outermost threshold or level plus half the widest bin. Wrong shapes or unsorted values raise
@@ -66,11 +66,10 @@ def staircase(
         label="levels",
         gid="levels",
     )
-    if ste is not False:
-        x, y = ((low, high), (low, high)) if ste is True else ste
-        name = "straight-through (identity)" if ste is True else "straight-through"
-        dashed: dict[str, Any] = {"color": "#333333", "linewidth": 0.9, "linestyle": (0, (5, 2.5))}
-        ax.plot(vector(x, "ste x"), vector(y, "ste y"), label=name, gid="straight-through", **dashed)
+    x, y = ste if ste is not None else ((low, high), (low, high))
+    name = "straight-through" if ste is not None else "straight-through (identity)"
+    dashed: dict[str, Any] = {"color": "#333333", "linewidth": 0.9, "linestyle": (0, (5, 2.5))}
+    ax.plot(vector(x, "ste x"), vector(y, "ste y"), label=name, gid="straight-through", **dashed)
     inside = np.flatnonzero((cuts > low) & (cuts < high))
     first = int(np.searchsorted(cuts, low, side="right"))
     steps, edges = values[first : first + len(inside) + 1], [low, *cuts[inside], high]
@@ -88,33 +87,23 @@ def staircase(
 
 
 def weight_histogram(
-    weights: Values | None = None,
+    counts: Values,
+    edges: Values,
     *,
     thresholds: Values,
     levels: Values,
-    counts: Values | None = None,
-    edges: Values | None = None,
-    bins: int = 200,
     xlim: tuple[SupportsFloat, SupportsFloat] | None = None,
-    legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a layer's weights as a histogram, cut at the thresholds and coloured by the level each part goes to.
 
     Thresholds are dashed lines, levels are triangles on the upper edge, in the colour of the weights they
-    belong to. The histogram is counted from `weights` (any shape) in `bins` equal bins, or given as
-    `counts` (m,) and `edges` (m + 1,), so that ten million weights need counting only once. A bin that
-    straddles a threshold is cut, not moved. `xlim` fixes the view (default: all weights, thresholds and
-    levels are in it).
+    belong to. `counts` (m,) and `edges` (m + 1,) are as `numpy.histogram` returns them. A bin that straddles a
+    threshold is cut, not moved. `xlim` fixes the view (default: all weights, thresholds and levels are in it).
 
-    `thresholds`: (n − 1,) and `levels`: (n,), ascending. Neither or both of `weights` and `counts`, weights
-    that are not finite, and shapes that do not match raise `ValueError`.
+    `thresholds`: (n − 1,) and `levels`: (n,), ascending. Shapes that do not match raise `ValueError`.
     """
     cuts, values = _grid(thresholds, levels)
-    if (weights is None) == (counts is None) or (counts is None) != (edges is None):
-        raise ValueError("weight_histogram needs either weights, or counts and edges")
-    if counts is None or edges is None:
-        counts, edges = np.histogram(vector(np.ravel(np.asarray(weights)), "weights"), bins=bins)
     heights, borders = vector(counts, "counts"), vector(edges, "edges", ascending=True)
     if len(borders) != len(heights) + 1 or not heights.size:
         raise ValueError(f"{len(heights)} counts need {len(heights) + 1} edges, got {len(borders)}")
@@ -155,10 +144,9 @@ def weight_histogram(
     ax.yaxis.set_major_formatter(EngFormatter(sep=""))
     ax.grid(False, axis="x")
     ax.set(xlabel="weight $w$", ylabel="weights per bin")
-    if legend:
-        triangle = Line2D([], [], linestyle="", marker="v", color="#8C8C8C", markeredgecolor="#333333", label="levels")
-        handles = [*ax.get_legend_handles_labels()[0], triangle]
-        ax.legend(handles=handles, loc="upper right", bbox_to_anchor=(1.0, 0.93), **_LEGEND)
+    triangle = Line2D([], [], linestyle="", marker="v", color="#8C8C8C", markeredgecolor="#333333", label="levels")
+    handles = [*ax.get_legend_handles_labels()[0], triangle]
+    ax.legend(handles=handles, loc="upper right", bbox_to_anchor=(1.0, 0.93), **_LEGEND)
     return ax
 
 

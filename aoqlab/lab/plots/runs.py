@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from .labels import format_number, label_axis
-from .marks import NOTE, draw_legend, log_ticks
+from .labels import format_number, label_axes
+from .marks import NOTE, draw_legend, make_log
 from .palette import hue_colors, hued
 from .tables import best_row, count_range, require_columns, require_finite, setting_means, spread
 
@@ -68,10 +68,9 @@ def method_comparison(
     ax.set(xlim=(-0.55, len(counts) - 0.45), xlabel="")
     ax.grid(False, axis="x")
     ax.tick_params(axis="x", length=0)
-    label_axis(ax.yaxis, value)
+    label_axes(ax, None, value)
     if logy:
-        ax.set_yscale("log")
-        log_ticks(ax.yaxis, *ax.get_ylim())
+        make_log(ax, "y")
     return ax
 
 
@@ -81,48 +80,43 @@ def interval_profile(
     x: str = "shrink_min",
     y: str = "loss",
     hue: str = "lr",
-    lower_is_better: bool = True,
     reference: pd.DataFrame | None = None,
     reference_settings: Sequence[str] = (),
     logx: bool = False,
     logy: bool = False,
     best: bool = True,
-    palette: Mapping[Any, Any] | None = None,
     legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw an outcome against one setting: every run a point, their mean a line per hue, the best mean ringed.
+    """Draw an outcome against one setting: every run a point, their mean a line per hue, the least mean ringed.
 
     `runs`: one row per run, columns `x`, `y`, `hue` (numbers, or methods). Runs that are not finite are
     left out as points, and their setting's mean breaks the line. `reference`: the runs of another method,
-    column `y` and the columns `reference_settings` that tell its settings apart; the setting with the best
+    column `y` and the columns `reference_settings` that tell its settings apart; the setting with the least
     mean is drawn as a horizontal line, with a band from its least to its greatest run, in the colour of its
-    column "method" where that names one. `best=False` rings no mean, for measures of which neither more nor
-    less is better.
+    column "method" where that names one. `best=False` rings no mean, for measures of which less is not better.
 
     Missing columns, and no setting with only finite runs, raise `ValueError`.
     """
     require_columns(runs, [x, y, hue], "interval_profile")
     table = setting_means(runs, [hue, x], y)
-    best_hue, best_x = best_row(table["mean"], lower_is_better=lower_is_better)
+    best_hue, best_x = best_row(table["mean"], lower_is_better=True)
     ax = plt.gca() if ax is None else ax
-    frame, hues = hued(runs, hue, palette)
+    frame, hues = hued(runs, hue)
     sns.scatterplot(frame, x=x, y=y, s=8, alpha=0.5, linewidth=0, legend=False, ax=ax, **hues)
-    for value, (color, name) in hue_colors(runs[hue], palette).items():
+    for value, (color, name) in hue_colors(runs[hue]).items():
         # Not by seaborn, whose lines continue over what is missing.
         ax.plot(table["mean"].xs(value, level=hue), color=color, label=name, zorder=3)
     if best:
         ring: dict[str, Any] = {"s": 80, "facecolor": "none", "edgecolor": "black", "linewidth": 1.2, "zorder": 4}
         ax.scatter(best_x, table["mean"][best_hue, best_x], label="best mean", gid="optimum", **ring)
     if reference is not None:
-        _draw_reference(ax, reference, y, reference_settings, lower_is_better)
-    label_axis(ax.xaxis, x)
-    label_axis(ax.yaxis, y)
+        _draw_reference(ax, reference, y, reference_settings)
+    label_axes(ax, x, y)
     if logx:
         _setting_ticks(ax, sorted(runs[x].unique()))
     if logy:
-        ax.set_yscale("log")
-        log_ticks(ax.yaxis, *ax.get_ylim())
+        make_log(ax, "y")
     ax.set_title(f"n = {count_range(table['n'])} per setting", **NOTE)
     draw_legend(ax, hue, legend, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
@@ -155,11 +149,9 @@ def run_scatter(
     means = frame.groupby(["name", setting])[[x, y]].mean().reset_index()
     large: dict[str, Any] = {"marker": "o", "markersize": 5, "linewidth": 0.8, "linestyle": "-" if line else "none"}
     sns.lineplot(means, x=x, y=y, estimator=None, zorder=3, legend="full", ax=ax, **large, **hues)
-    label_axis(ax.xaxis, x)
-    label_axis(ax.yaxis, y)
+    label_axes(ax, x, y)
     if logx:
-        ax.set_xscale("log")
-        log_ticks(ax.xaxis, *ax.get_xlim())
+        make_log(ax, "x")
     draw_legend(ax, hue, legend)
     return ax
 
@@ -169,10 +161,10 @@ def _wrapped(name: str) -> str:
     return "\n".join(textwrap.fill(line, 13, break_long_words=False) for line in lines)
 
 
-def _draw_reference(ax: Axes, reference: pd.DataFrame, y: str, settings: Sequence[str], lower_is_better: bool) -> None:
+def _draw_reference(ax: Axes, reference: pd.DataFrame, y: str, settings: Sequence[str]) -> None:
     require_columns(reference, [y, *settings], "interval_profile (reference)")
     if settings:
-        best = best_row(setting_means(reference, settings, y)["mean"], lower_is_better=lower_is_better)
+        best = best_row(setting_means(reference, settings, y)["mean"], lower_is_better=True)
         groups = reference.groupby([*settings], dropna=False)
         reference = groups.get_group(best if isinstance(best, tuple) else (best,))
     names = reference["method"].unique() if "method" in reference else []

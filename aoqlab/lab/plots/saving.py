@@ -65,15 +65,14 @@ def save_figure(
         "data": [_data_record(Path(path)) for path in ([data] if isinstance(data, (str, Path)) else data or [])],
         **provenance(),
     }
-    pictures = {form: _render(fig, name, form, dpi) for form in chosen}
+    pictures = {paths[form]: _render(fig, name, form, dpi) for form in chosen}
     record["files"] = {
-        paths[form].name: {"bytes": len(picture), "sha256": hashlib.sha256(picture).hexdigest()}
-        for form, picture in pictures.items()
+        path.name: {"bytes": len(picture), "sha256": hashlib.sha256(picture).hexdigest()}
+        for path, picture in pictures.items()
     }
     sidecar = (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     # The sidecar comes last: where there is one, its pictures are there too.
-    contents = {paths[form]: picture for form, picture in pictures.items()} | {paths["json"]: sidecar}
-    write_all_atomic(contents)
+    write_all_atomic({**pictures, paths["json"]: sidecar})
     return paths
 
 
@@ -114,8 +113,6 @@ def _render(fig: Figure, name: str, form: str, dpi: float | int) -> bytes:
 
 
 def _data_record(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise FileNotFoundError(f"the data file {path} does not exist")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     whole = path.resolve()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from importlib.resources import as_file, files
 from typing import Any
@@ -18,22 +17,16 @@ def style_settings() -> dict[str, Any]:
         return dict(read(path, use_default_template=False))
 
 
-def use_style(overrides: Mapping[str, Any] | None = None) -> ExitStack:
+def use_style() -> ExitStack:
     """Apply the package's style sheet at once; used in a `with` statement, only until the block ends.
 
-    `use_style()` at the top of a notebook styles all that follows; `with use_style({"font.size": 10}):`
-    styles one block and puts back what was there before. Only settings that the sheet or `overrides` names
-    are touched. A name matplotlib does not know (`KeyError`) or a value it refuses (`ValueError`) changes
-    nothing.
+    `use_style()` at the top of a notebook styles all that follows; `with use_style():` styles one block and
+    puts back what was there before. Only settings that the sheet names are touched.
     """
-    settings = style_settings() | dict(overrides or {})
+    settings = style_settings()
     current: Any = mpl.rcParams
     previous = {name: current[name] for name in settings}
-    try:
-        current.update(settings)
-    except ValueError:
-        current.update(previous)
-        raise
+    current.update(settings)
     stack = ExitStack()
     stack.callback(current.update, previous)
     return stack

@@ -66,24 +66,23 @@ def signed(value: float, digits: int = 3) -> str:
 def verdict_grid(
     claims: pd.DataFrame,
     *,
-    rows: Iterable[str] | None = None,
-    columns: Iterable[str] | None = None,
+    rows: Iterable[str],
+    columns: Iterable[str],
     absent: Mapping[tuple[str, str], str] = MappingProxyType({}),
     ax: Axes | None = None,
 ) -> Axes:
     """Draw claims by data sets: each cell a verdict by colour, symbol and word, with its effect and unit.
 
-    `claims`: one row per claim and data set, columns "claim", "data", "verdict", "effect", "unit". `rows` and `columns`
-    give order and completeness (default: as they come). A cell without a row in the table says what `absent` has for
-    its claim and data set, "not tried" by default.
-    Missing columns, several rows for one cell, and unknown verdicts raise `ValueError`.
+    `claims`: one row per claim and data set, columns "claim", "data", "verdict", "effect", "unit"; those in
+    `rows` and `columns` are shown, in this order. A cell without a row in the table says what `absent` has for its
+    claim and data set, "not tried" by default. Missing columns, several rows for one cell, and unknown verdicts raise
+    `ValueError`.
     """
     require_columns(claims, ["claim", "data", "verdict", "effect", "unit"], "verdict_grid")
     if claims.duplicated(["claim", "data"]).any():
         raise ValueError("claims has several rows for one claim and data set; select one budget for each first")
     ax = plt.gca() if ax is None else ax
-    down = list(rows) if rows is not None else list(claims["claim"].unique())
-    across = list(columns) if columns is not None else list(claims["data"].unique())
+    down, across = list(rows), list(columns)
     found = {(row.claim, row.data): row for row in claims.itertuples()}
     looks = {place: verdict_look(str(row.verdict)) for place, row in found.items()}
     number = {look: place for place, look in enumerate(VERDICTS.values())}

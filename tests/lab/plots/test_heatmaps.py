@@ -165,7 +165,7 @@ def test_cells_without_transitions_are_blank(ax):
 
 
 def test_the_colour_bar_is_labelled(ax):
-    transition_heatmap(MATRIX, log=False, ax=ax)
+    transition_heatmap(MATRIX, ax=ax)
     assert ax.figure.axes[1].get_ylabel() == "transitions"
 
 
@@ -176,18 +176,16 @@ def test_matrices_with_the_same_limits_compare(ax):
 
 
 @pytest.mark.parametrize("n", [1, 2, 16, 64, 256])
-@pytest.mark.parametrize("log", [True, False])
-def test_every_size_draws(ax, drawn, n, log):
+def test_every_size_draws(ax, drawn, n):
     matrix = np.random.default_rng(n).integers(0, 5, size=(n, n))
-    transition_heatmap(matrix, log=log, ax=ax)
+    transition_heatmap(matrix, ax=ax)
     assert len(ax.texts) == (np.count_nonzero(matrix) if n <= 16 else 0)
     drawn(ax)
 
 
 @pytest.mark.parametrize("matrix", [np.zeros((4, 4)), np.full((2, 2), 7)])
-@pytest.mark.parametrize("log", [True, False])
-def test_no_and_equal_transitions_draw(ax, drawn, matrix, log):
-    drawn(transition_heatmap(matrix, log=log, ax=ax))
+def test_no_and_equal_transitions_draw(ax, drawn, matrix):
+    drawn(transition_heatmap(matrix, ax=ax))
     assert len(ax.get_xticklabels()) == len(ax.get_yticklabels()) == len(matrix)
 
 

@@ -46,10 +46,6 @@ def test_n_is_at_every_row_even_an_empty_one(ax):
     assert [t.get_text() for t in ax.get_yticklabels()] == ["−2", "−1", "0", "1"]
 
 
-def test_a_method_is_named_in_the_title(ax):
-    assert pretrained_histograms(FRAME, method="lsq", ax=ax).get_title() == "LSQ"
-
-
 def test_equal_weights_still_draw(ax, drawn):
     drawn(pretrained_histograms(pd.DataFrame({"weight": [0.3] * 3, "level": [0, 0, 1]}), ax=ax))
     assert [t.get_text() for t in ax.get_yticklabels()] == ["0", "1"]

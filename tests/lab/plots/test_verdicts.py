@@ -18,12 +18,15 @@ CLAIMS = pd.DataFrame(
 )
 
 
+GRID = {"rows": ["one", "two"], "columns": ["toy", "digits"]}
+
+
 def texts(ax):
     return [text.get_text() for text in ax.texts]
 
 
 def test_each_cell_says_verdict_and_effect_with_its_unit(ax, drawn):
-    verdict_grid(CLAIMS, ax=ax)
+    verdict_grid(CLAIMS, **GRID, ax=ax)
     assert texts(ax)[:4] == ["✓ reproduced", "+0.25 MSE", "✗ not reproduced", "−1 points"]
     assert {"? undecided", "0 volume"} <= set(texts(ax))
     drawn(ax)
@@ -42,7 +45,7 @@ def test_a_cell_without_a_row_says_what_is_given_for_it(ax):
 
 
 def test_colours_and_symbols_differ_between_verdicts(ax, drawn):
-    verdict_grid(CLAIMS, ax=ax)
+    verdict_grid(CLAIMS, **GRID, ax=ax)
     drawn(ax)
     one_toy, one_digits, two_toy, untried = map(to_hex, ax.collections[0].get_facecolors())
     assert (one_toy, one_digits, two_toy) == tuple(
@@ -55,7 +58,7 @@ def test_colours_and_symbols_differ_between_verdicts(ax, drawn):
 
 def test_several_budgets_for_one_cell_are_refused(ax):
     with pytest.raises(ValueError, match="one budget"):
-        verdict_grid(pd.concat([CLAIMS, CLAIMS]), ax=ax)
+        verdict_grid(pd.concat([CLAIMS, CLAIMS]), **GRID, ax=ax)
 
 
 def test_an_unknown_verdict_is_named_with_those_known():

@@ -22,7 +22,7 @@ def drawn(quantizer: UniformQuantizer, values: Tensor, counts: Tensor, reach: fl
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     left, middle, right = figure.subplots(1, 3, width_ratios=[1.3, 1, 1])
     view = (-reach, reach)
-    weight_histogram(thresholds=cuts, levels=levels, counts=heights, edges=edges, xlim=view, ax=left)
+    weight_histogram(heights, edges, thresholds=cuts, levels=levels, xlim=view, ax=left)
     x = np.linspace(-reach, reach, 401)
     ramp = np.clip(x, levels[0], levels[-1]) if quantizer.clips else x
     staircase(cuts, levels, xlim=view, ste=(x, ramp), method=method, ax=middle).set_ylim(-reach, reach)
