@@ -35,6 +35,14 @@ On the toy problem AOQ is tuned over more of them; whether a moderate amount is 
 NO_SHRINK = "aoq shrink_min=1"
 PERTURBATIONS = (0.002, 0.004, 0.008, 0.016, 0.032)
 """Noise on the weights of the control, in threshold intervals per step: a range around AOQ's own crossing rate."""
+CHANGED: dict[str, dict[str, Any]] = {
+    "aoq no dampening": {"dampening": 0.0},
+    "aoq shrink throughout": {"shrink_until": 1.0},
+    "aoq dampening throughout": {"dampen_from": 0.0},
+    "aoq held levels": {"levels_learn": False},
+    **{f"noise {r:g}": {"shrink_min": 1.0, "perturbation": r} for r in PERTURBATIONS},
+}
+"""AOQ with one part changed, and the perturbed control: what differs from the published schedule."""
 STANDSTILL = 1e-12
 """A learning rate at which no weight moves: what the sweeping thresholds alone explore."""
 
@@ -52,7 +60,6 @@ RATES = (0.3, 1.0, 3.0)
 """Learning rates of networks, as multiples of the middle one."""
 WIDE_RATES = (0.1, *RATES, 10.0)
 """And of the small network, for which there is time: of ``RATES`` some methods did best at the ends."""
-FIRST_METHODS = ("lsq", "aoq")
 FIRST_WITHOUT = (
     "noise *",
     "aoq frozen weights",
@@ -62,7 +69,7 @@ FIRST_WITHOUT = (
     "aoq coupled",
     "aoq shrink_min=0.*",
 )
-"""What ``bash run.sh`` trains of the small network, and what it leaves out."""
+"""What ``bash run.sh`` leaves out on the small network."""
 METHODS = ("lsq", "lsq+dampen", "lsq+freeze", "lsq+oscillate", "n2uq", "statsq", "aoq")
 """All that are compared in accuracy, each at every rate of its experiment."""
 
@@ -91,11 +98,6 @@ class Experiment:
     variants: tuple[Variant, ...]
     problem: RegressionProblem | LandscapeProblem | None = None
 
-    def __post_init__(self) -> None:
-        names = [v.name for v in self.variants]
-        if len(set(names)) != len(names):
-            raise ValueError(f"two variants of {self.data} have one name: {sorted(names)}")
-
 
 def experiments(budget: str, images: str | Path | None = None) -> list[Experiment]:
     """Return what a budget runs. ``images``: a folder of images (or cifar10, cifar100) for the larger two budgets.
@@ -107,8 +109,7 @@ def experiments(budget: str, images: str | Path | None = None) -> list[Experimen
     if budget in (FIRST, "quick"):
         if images is not None:
             raise ValueError(f"budget {budget} has no time for images; take --budget cpu or full")
-        seeds, network = (2, _digits_cnn(2, FIRST_METHODS, (1.0,))) if budget == FIRST else (10, _digits_cnn())
-        return [_landscape(), _toy("toy-reduced", REDUCED, seeds), network]
+        return [_landscape(), _toy("toy-reduced", REDUCED, 2 if budget == FIRST else 10), _digits_cnn(budget == FIRST)]
     if budget == "cpu":
         found = [_toy("toy-full", FULL, 10), _digits_resnet()]
         return found + ([_reduced_images(str(images))] if images is not None else [])
@@ -130,28 +131,16 @@ def _toy(data: str, problem: RegressionProblem, seeds: int) -> Experiment:
         elif config.lr == PUBLISHED_LR and config.schedule.shrink_min in SHRINK_MINS:
             groups += ["shrink", "noise"] if name == NO_SHRINK else ["shrink"]
         found[name] = Variant(name, config, frozenset(groups))
-    changed = {name: RunConfig("aoq", PUBLISHED_LR, schedule=own) for name, own in _stage_variants().items()}
-    changed["aoq coupled"] = RunConfig("aoq", PUBLISHED_LR, coupled=True)
-    changed["aoq frozen weights"] = RunConfig("aoq", STANDSTILL)
-    for name, config in changed.items():
+    for name, options in CHANGED.items():
+        config = RunConfig("aoq", PUBLISHED_LR, schedule=ThreeStage(**options))
         found[name] = Variant(name, config, frozenset(["noise"] if name.startswith("noise") else []))
+    found["aoq coupled"] = Variant("aoq coupled", RunConfig("aoq", PUBLISHED_LR, coupled=True))
+    found["aoq frozen weights"] = Variant("aoq frozen weights", RunConfig("aoq", STANDSTILL))
     title = (
         f"toy regression: {problem.n_weights:,} weights, {problem.n_samples:,} samples, {problem.steps:,} steps of "
         f"batch {problem.batch_size}, {problem.bits} bits"
     )
     return Experiment(data, "toy", title, seeds, tuple(found.values()), problem)
-
-
-def _stage_variants() -> dict[str, ThreeStage]:
-    """AOQ with one part changed, and the perturbed control."""
-    changed = {
-        "aoq no dampening": ThreeStage(dampening=0.0),
-        "aoq shrink throughout": ThreeStage(shrink_until=1.0),
-        "aoq dampening throughout": ThreeStage(dampen_from=0.0),
-        "aoq held levels": ThreeStage(levels_learn=False),
-    }
-    noise = {f"noise {r:g}": ThreeStage(shrink_min=1.0, perturbation=r) for r in PERTURBATIONS}
-    return changed | noise
 
 
 def _network(
@@ -184,63 +173,52 @@ def _network(
             name = method if lr == base.lr else f"{method} lr={lr:.3g}"
             add(name, replace(base, method=method, lr=lr), *groups)
     for m in SHRINK_MINS:
-        name = surface.aoq_name(PUBLISHED_LR, m)
+        name = surface.name_of(RunConfig("aoq", PUBLISHED_LR, schedule=ThreeStage(shrink_min=m)))
         if name not in found:
             groups = ["shrink", "noise"] if name == NO_SHRINK else ["shrink"]
             add(name, replace(base, method="aoq", method_options={"shrink_min": m}), *groups)
-    options: dict[str, dict[str, float | int | bool | str | None]] = {
-        "aoq no dampening": {"dampening": 0.0},
-        "aoq shrink throughout": {"shrink_until": 1.0},
-        "aoq dampening throughout": {"dampen_from": 0.0},
-        "aoq held levels": {"levels_learn": False},
-    }
-    for name, option in options.items():
-        add(name, replace(base, method="aoq", method_options=option))
-    for r in PERTURBATIONS:
-        add(f"noise {r:g}", replace(base, method="aoq", method_options={"shrink_min": 1.0, "perturbation": r}), "noise")
+    for name, options in CHANGED.items():
+        groups = ["noise"] if name.startswith("noise") else []
+        add(name, replace(base, method="aoq", method_options=options), *groups)
     add("aoq coupled", replace(base, method="aoq-coupled"))
     add("aoq frozen weights", replace(base, method="aoq", lr=STANDSTILL))
     kept = tuple(v for v in found.values() if not any(fnmatch(v.name, pattern) for pattern in without))
     return Experiment(data, "network", title, seeds, kept)
 
 
-def _digits_cnn(
-    seeds: int = 8, methods: tuple[str, ...] = METHODS, rates: tuple[float, ...] = WIDE_RATES
-) -> Experiment:
-    base = TrainConfig(
-        arch="digits_cnn", data="digits", epochs=20, batch_size=128, lr=SHORT_LR, start_epochs=20, eval_every=20
-    )
+def _short(arch: str, data: str, epochs: int, batch_size: int, lr: float) -> TrainConfig:
+    """Return a training of a few hundred steps, evaluated at its end."""
+    base = TrainConfig(arch=arch, data=data, epochs=epochs, batch_size=batch_size, lr=lr)
+    return replace(base, start_epochs=20, eval_every=epochs)
+
+
+def _digits_cnn(first: bool) -> Experiment:
     title = (
         "three-layer convolutional network on scikit-learn's digits (8x8, 1,347 training images), 2-bit weights and "
         "activations, 20 epochs of batch 128 (200 steps)"
     )
-    without = FIRST_WITHOUT if methods == FIRST_METHODS else ()
-    return _network("digits-cnn", title, seeds, base, methods=methods, rates=rates, without=without)
+    base = _short("digits_cnn", "digits", 20, 128, SHORT_LR)
+    if first:
+        return _network("digits-cnn", title, 2, base, methods=("lsq", "aoq"), rates=(1.0,), without=FIRST_WITHOUT)
+    return _network("digits-cnn", title, 8, base, rates=WIDE_RATES)
 
 
 def _digits_resnet() -> Experiment:
-    base = TrainConfig(
-        arch="resnet20", data="digits", epochs=10, batch_size=64, lr=SHORT_LR, start_epochs=20, eval_every=10
-    )
     title = (
         "ResNet-20 on scikit-learn's digits (8x8, 1,347 training images), 2-bit weights and activations, 10 epochs of "
         "batch 64 (210 steps)"
     )
-    return _network("digits-resnet20", title, 5, base)
+    return _network("digits-resnet20", title, 5, _short("resnet20", "digits", 10, 64, SHORT_LR))
 
 
 def _reduced_images(images: str) -> Experiment:
-    base = TrainConfig(
-        arch="resnet20", data=images, epochs=5, batch_size=64, lr=IMAGES_LR, start_epochs=20, eval_every=5
-    )
-    name = Path(images).name
+    name, base = Path(images).name, _short("resnet20", images, 5, 64, IMAGES_LR)
     title = (
         f"ResNet-20 on {name} ({TRAIN_PER_CLASS} training and {TEST_PER_CLASS} test images a class), 2-bit weights and "
         "activations, 5 epochs of batch 64"
     )
-    return _network(
-        f"{name}-resnet20", title, 5, base, methods=("lsq", "n2uq", "statsq", "aoq"), without=IMAGES_WITHOUT
-    )
+    methods = ("lsq", "n2uq", "statsq", "aoq")
+    return _network(f"{name}-resnet20", title, 5, base, methods=methods, without=IMAGES_WITHOUT)
 
 
 LARGER = 64

@@ -105,15 +105,14 @@ def interval_scalars(blocks: pd.DataFrame) -> dict[str, float]:
     """How the learned step size moves after the shrink window, from statistics per block of steps (and layer).
 
     ``blocks``: ``progress`` at the end of the block, its ``steps``, optional ``weights`` of the layer, and the
-    statistics of :func:`aoqlab.lab.training.intervals.summarise`. Movements are per 1000 steps, as shares of the value;
+    statistics of :func:`aoqlab.tracker.step_sizes.movement`. Movements are per 1000 steps, as shares of the value;
     all are means over blocks weighted by steps and weights. NaN where no step size is learned.
     """
-    names = ("movement", "detrended_movement", "reversal_rate", "lag1_correlation")
-    if not len(blocks):
-        return dict.fromkeys(names, np.nan)
-    ends = np.sort(blocks["progress"].unique())
-    begins = blocks["progress"].map(dict(zip(ends, [0.0, *ends[:-1]], strict=True)))
-    late = blocks[begins >= SHRUNK - SLACK]
+    names, late = ("movement", "detrended_movement", "reversal_rate", "lag1_correlation"), blocks
+    if len(blocks):
+        ends = np.sort(blocks["progress"].unique())
+        begins = blocks["progress"].map(dict(zip(ends, [0.0, *ends[:-1]], strict=True)))
+        late = blocks[begins >= SHRUNK - SLACK]
     if not len(late):
         return dict.fromkeys(names, np.nan)
     weight = late["steps"] * late.get("weights", 1.0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ from ...schedule import ThreeStage, cosine_ramp
 from .basins import hull_area, shares
 from .wells import Array, LandscapeProblem, Starts
 from .wells import Well as Well  # the problem is built of two
+
+STEPS = 400
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def run_landscape(
     *,
     starts: Starts | Array = "shallow",
     n_starts: int = 200,
-    steps: int = 400,
+    steps: int = STEPS,
     lr: float = 0.2,
     lr_decay: bool = False,
     schedule: ThreeStage | None = None,
@@ -61,8 +63,10 @@ def run_landscape(
     converges fastest; the default schedule is the published one. ``lr_decay`` lets it fall linearly to 0.
     """
     problem, schedule = problem or LandscapeProblem(), schedule or ThreeStage()
-    w = _starts(problem, starts, n_starts, seed)
-    ends, paths = _train(problem, w, [(lr, None), (lr, schedule)], steps, lr_decay, keep=True)
+    points = problem.starts(starts, n_starts, seed) if isinstance(starts, str) else np.array(starts, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points) or not np.isfinite(points).all():
+        raise ValueError(f"starts must be finite points of shape (n, 2), got shape {points.shape}")
+    ends, paths = _train(problem, points, [(lr, None), (lr, schedule)], steps, lr_decay, keep=True)
     return LandscapeResult(problem, paths, ends)
 
 
@@ -71,33 +75,22 @@ def sweep(
     *,
     shrink_mins: Sequence[float] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
     lrs: Sequence[float] = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8),
-    starts: Starts | Array = "shallow",
     n_starts: int = 200,
-    steps: int = 400,
-    lr_decay: bool = False,
-    schedule: ThreeStage | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Conventional training at every learning rate, oscillating at every learning rate and shrink factor.
+
+    From starts around the shallow basin, with the published schedule except for its shrink factor.
 
     A row per run: method, lr, shrink_min (NaN: conventional), start, the end point q1, q2, f there (``value``), its
     ``basin``, the number of grid points ``visited``, thresholds crossed (``crossings``; ``late_crossings``: in the last
     tenth of the steps), the ``hull_area`` of the points visited (units of w squared), ``found_deep`` (ended there),
     ``visited_deep``. :func:`aoqlab.lab.toy.basins.shares` sums it up.
     """
-    problem, schedule = problem or LandscapeProblem(), schedule or ThreeStage()
-    schedules = [None, *(replace(schedule, shrink_min=shrink) for shrink in shrink_mins)]
-    settings = [(lr, chosen) for lr in lrs for chosen in schedules]
-    return _train(problem, _starts(problem, starts, n_starts, seed), settings, steps, lr_decay)[0]
-
-
-def _starts(problem: LandscapeProblem, starts: Starts | Array, n: int, seed: int) -> Array:
-    if isinstance(starts, str):
-        return problem.starts(starts, n, seed)
-    points = np.array(starts, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or not len(points) or not np.isfinite(points).all():
-        raise ValueError(f"starts must be finite points of shape (n, 2), got shape {points.shape}")
-    return points
+    problem = problem or LandscapeProblem()
+    schedules = [None, *(ThreeStage(shrink_min=shrink) for shrink in shrink_mins)]
+    settings = [(lr, schedule) for lr in lrs for schedule in schedules]
+    return _train(problem, problem.starts("shallow", n_starts, seed), settings)[0]
 
 
 def stage_factors(schedule: ThreeStage | None, steps: int) -> Array:
@@ -125,8 +118,8 @@ def _train(
     problem: LandscapeProblem,
     starts: Array,
     settings: Sequence[tuple[float, ThreeStage | None]],
-    steps: int,
-    lr_decay: bool,
+    steps: int = STEPS,
+    lr_decay: bool = False,
     keep: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train every setting (learning rate, schedule or None) from every start; the ends and, if kept, the paths."""
@@ -195,30 +188,19 @@ def _tidy(
     return pd.DataFrame(columns | {"q1": points[:, 0], "q2": points[:, 1], "value": problem.value(points)})
 
 
-def tuned(
-    ends: pd.DataFrame,
-    problem: LandscapeProblem | None = None,
-    *,
-    starts: Starts = "shallow",
-    n_starts: int = 200,
-    steps: int = 400,
-    lr_decay: bool = False,
-    schedule: ThreeStage | None = None,
-    seed: int = 0,
-) -> pd.DataFrame:
+def tuned(ends: pd.DataFrame, problem: LandscapeProblem | None = None, *, n_starts: int = 200) -> pd.DataFrame:
     """Run each method at its best of equally many settings, chosen on one set of starts, from fresh ones.
 
-    ``ends``: the :func:`sweep` to choose from, made with the same arguments. Conventional training chooses from as many
-    learning rates as the sweep has settings that oscillate, in equal ratios from the sweep's lowest to its highest
-    ``lr / shrink_min``: everything that a shrunk interval could amount to. A row per run, as :func:`sweep`.
+    ``ends``: the :func:`sweep` to choose from, of the same problem and number of starts. Conventional training chooses
+    from as many learning rates as the sweep has settings that oscillate, in equal ratios from the sweep's lowest to its
+    highest ``lr / shrink_min``: everything that a shrunk interval could amount to. A row per run, as :func:`sweep`.
     """
-    problem, schedule = problem or LandscapeProblem(), schedule or ThreeStage()
+    problem = problem or LandscapeProblem()
     table = shares(ends).query("method == 'oscillating'")
     best = table.loc[table["share_deep"].idxmax()]
     rates = np.geomspace(table["lr"].min(), (table["lr"] / table["shrink_min"]).max(), len(table))
-    w = problem.starts(starts, n_starts, seed)
-    trials = shares(_train(problem, w, [(float(lr), None) for lr in rates], steps, lr_decay)[0])
-    lr = float(trials.loc[trials["share_deep"].idxmax(), "lr"])
-    chosen = [(lr, None), (float(best["lr"]), replace(schedule, shrink_min=float(best["shrink_min"])))]
-    fresh = problem.starts(starts, n_starts, seed + 1)
-    return _train(problem, fresh, chosen, steps, lr_decay)[0]
+    trials, _ = _train(problem, problem.starts("shallow", n_starts), [(float(lr), None) for lr in rates])
+    scores = shares(trials)
+    lr = float(scores.loc[scores["share_deep"].idxmax(), "lr"])
+    chosen = [(lr, None), (float(best["lr"]), ThreeStage(shrink_min=float(best["shrink_min"])))]
+    return _train(problem, problem.starts("shallow", n_starts, seed=1), chosen)[0]

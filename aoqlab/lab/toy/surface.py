@@ -20,24 +20,19 @@ def settings() -> dict[str, RunConfig]:
 
     The published setting of each method is called as the method, "aoq" and "lsq".
     """
-    found = {}
+    schedules = [ThreeStage(shrink_min=m) for m in SHRINK_MINS]
+    configs = []
     for lr in LEARNING_RATES:
-        for m in SHRINK_MINS:
-            found[aoq_name(lr, m)] = RunConfig("aoq", lr, schedule=ThreeStage(shrink_min=m))
-        for s in FIRST_STEPS:
-            found[lsq_name(lr, s)] = RunConfig("lsq", lr, step_init=s)
-    return found
+        configs += [RunConfig("aoq", lr, schedule=schedule) for schedule in schedules]
+        configs += [RunConfig("lsq", lr, step_init=step) for step in FIRST_STEPS]
+    return {name_of(config): config for config in configs}
 
 
-def aoq_name(lr: float, shrink_min: float) -> str:
-    """Return the name of AOQ's setting, such as ``aoq shrink_min=0.5 lr=0.01``; what is published is left out."""
-    return _name("aoq", "" if shrink_min == PUBLISHED_SHRINK else f" shrink_min={shrink_min:g}", lr)
-
-
-def lsq_name(lr: float, first_step: float | None) -> str:
-    """Return the name of LSQ's setting, such as ``lsq step=0.5 lr=0.01``; what is published is left out."""
-    return _name("lsq", "" if first_step is None else f" step={first_step:g}", lr)
-
-
-def _name(method: str, size: str, lr: float) -> str:
-    return method + size + ("" if lr == PUBLISHED_LR else f" lr={lr:g}")
+def name_of(config: RunConfig) -> str:
+    """Return the name of a setting, such as ``aoq shrink_min=0.5 lr=0.01``; what is published is left out."""
+    words: list[str] = [config.method]
+    if config.method == "aoq" and config.schedule.shrink_min != PUBLISHED_SHRINK:
+        words.append(f"shrink_min={config.schedule.shrink_min:g}")
+    if config.step_init is not None:
+        words.append(f"step={config.step_init:g}")
+    return " ".join(words if config.lr == PUBLISHED_LR else [*words, f"lr={config.lr:g}"])

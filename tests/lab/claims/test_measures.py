@@ -7,8 +7,8 @@ import torch
 from scipy import stats
 
 from aoqlab.lab.claims.measures import interval_scalars, normalised, over_layers, overlap, scalars
-from aoqlab.lab.training.intervals import summarise
 from aoqlab.tracker import OscillationTracker
+from aoqlab.tracker.step_sizes import movement
 
 STATISTICS = ("movement", "detrended_movement", "reversal_rate", "lag1_correlation")
 
@@ -201,7 +201,7 @@ def test_movement_is_the_total_variation_per_1000_steps_whatever_the_blocks(per_
     series = torch.tensor([1.0, 1.01] * (total // 2) + [1.0], dtype=torch.float64)
     rows = []
     for end in range(per_block, total + 1, per_block):
-        found = summarise(series[end - per_block : end + 1, None])
+        found = movement(series[end - per_block : end + 1, None])
         rows.append({"progress": end / total, "steps": per_block, **{k: float(found[k][0]) for k in STATISTICS}})
     found = interval_scalars(pd.DataFrame(rows))
     late = series[80:]
@@ -214,7 +214,7 @@ def test_movement_is_the_total_variation_per_1000_steps_whatever_the_blocks(per_
 def test_a_steady_widening_moves_but_not_beyond_its_trend():
     rows = []
     for end in range(50, 501, 50):
-        found = summarise(torch.linspace(1 + (end - 50) / 500, 1 + end / 500, 51, dtype=torch.float64)[:, None])
+        found = movement(torch.linspace(1 + (end - 50) / 500, 1 + end / 500, 51, dtype=torch.float64)[:, None])
         rows.append({"progress": end / 500, "steps": 50, **{k: float(found[k][0]) for k in STATISTICS}})
     found = interval_scalars(pd.DataFrame(rows))
     assert found["movement"] > 1

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -217,10 +216,10 @@ def test_the_same_seed_gives_the_same_study():
 
 
 def test_the_sweep_holds_each_single_run():
-    ends = sweep(shrink_mins=(0.3, 0.7), lrs=(0.1, 0.4), n_starts=12, steps=60, schedule=SCHEDULE, seed=5)
+    ends = sweep(shrink_mins=(0.3, 0.7), lrs=(0.1, 0.4), n_starts=12, seed=5)
     assert len(ends) == 2 * 3 * 12
     for lr, shrink in itertools.product((0.1, 0.4), (0.3, 0.7)):
-        single = run_landscape(n_starts=12, steps=60, lr=lr, schedule=replace(SCHEDULE, shrink_min=shrink), seed=5).ends
+        single = run_landscape(n_starts=12, lr=lr, schedule=ThreeStage(shrink_min=shrink), seed=5).ends
         ours = ends[(ends["lr"] == lr) & ((ends["shrink_min"] == shrink) | ends["shrink_min"].isna())]
         pd.testing.assert_frame_equal(
             ours.sort_values(["method", "start"], ignore_index=True), single, check_exact=True
@@ -256,15 +255,13 @@ def test_shares_are_compared_at_the_same_learning_rate():
 
 
 def test_tuned_chooses_on_one_set_of_starts_and_scores_on_another():
-    ends = sweep(shrink_mins=(0.2, 0.5), lrs=(0.1, 0.4), n_starts=30, steps=100)
-    table = shares(tuned(ends, n_starts=30, steps=100))
+    ends = sweep(shrink_mins=(0.2, 0.5), lrs=(0.1, 0.4), n_starts=30)
+    table = shares(tuned(ends, n_starts=30))
     assert table["method"].tolist() == ["conventional", "oscillating"]
     means = ends[ends["method"] == "oscillating"].groupby(["lr", "shrink_min"])["found_deep"].mean()
     best = table.iloc[1]
     assert means[best["lr"], best["shrink_min"]] == means.max()
-    fresh = sweep(
-        shrink_mins=(best["shrink_min"],), lrs=(best["lr"], table["lr"].iloc[0]), n_starts=30, steps=100, seed=1
-    )
+    fresh = sweep(shrink_mins=(best["shrink_min"],), lrs=(best["lr"], table["lr"].iloc[0]), n_starts=30, seed=1)
     found = fresh.groupby(["method", "lr"])["found_deep"].mean()
     assert best["share_deep"] == found["oscillating", best["lr"]]
     assert table["share_deep"].iloc[0] == found["conventional", table["lr"].iloc[0]]

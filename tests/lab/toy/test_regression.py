@@ -154,17 +154,13 @@ def test_tables_agree_with_each_other():
     last = history[history["step"] == SMALL.steps].set_index("run").sort_index()
     for name in ("loss", "crossings", "explored_volume", "hamming"):
         np.testing.assert_allclose(last[name], runs[name], rtol=1e-12)
-    assert (runs["loss_min"] <= runs["loss"]).all()
     first = history[history["step"] == 0]
     assert (first["crossings"] == 0).all() and (first["explored_volume"] == 0).all()
-    shares = result.levels.groupby(["run", "step"])["share"].sum()
-    np.testing.assert_allclose(shares, 1)
     assert len(result.trajectories) == 10 * 7 * 3
     for run in range(10):
         panel = result.pretrained_by_level(run)
         counts = panel["level"].value_counts().reindex(range(-2, 2), fill_value=0)
-        final = result.levels[(result.levels["run"] == run) & (result.levels["step"] == SMALL.steps)]
-        assert counts.tolist() == final.sort_values("level")["count"].tolist()
+        assert counts.tolist() == np.bincount(result.codes[run], minlength=4).tolist()
         assert result.transitions[run].sum() > 0
 
 
@@ -188,12 +184,6 @@ def test_without_shrink_and_dampening_thresholds_stay_and_only_late_levels_move(
     state.advance(SMALL.steps)
     assert float(state.step[0]) != start
     assert float(state.threshold_step()[0]) == start
-
-
-def test_progress_counts_every_step_of_every_run():
-    done = []
-    run_ensemble(CONFIGS, [0, 1], SMALL, records=3, progress=done.append)
-    assert sum(done) == 2 * len(CONFIGS) * SMALL.steps
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,8 @@ def state_of(configs, seed=0):
 
 
 def measured(result):
-    """The table of runs from the seed on; the settings before it take other dtypes in other company.
-
-    Without a mean over records, whose last bit pandas makes depend on the number of runs.
-    """
-    return result.runs.loc[:, "seed":].drop(columns="oscillating_share_mean")
+    """The table of runs from the seed on; the settings before it take other dtypes in other company."""
+    return result.runs.loc[:, "seed":]
 
 
 def test_noise_depends_on_seed_and_step_alone_and_is_standard_normal():
@@ -64,7 +61,7 @@ def test_plain_runs_do_not_notice_special_ones_and_all_keep_their_places():
     assert every.runs["seed"].tolist() == [0] * 6 + [4] * 6
     assert every.runs["coupled"].tolist() == [config.coupled for config in mixed] * 2
     number = dict(zip(places, range(6), strict=True))
-    for name in ("history", "levels", "trajectories", "intervals"):
+    for name in ("history", "trajectories", "intervals"):
         table = getattr(every, name)
         own = table[table["run"].isin(places)].reset_index(drop=True)
         assert own.assign(run=own["run"].map(number)).equals(getattr(plain, name)), name

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from aoqlab import AOQ, LSQ
-from aoqlab.lab.training.intervals import COLUMNS, IntervalRecorder, summarise
+from aoqlab.lab.training.intervals import COLUMNS, IntervalRecorder
+from aoqlab.tracker.step_sizes import movement
 
 
 def brute_force(series):
@@ -24,7 +25,7 @@ def brute_force(series):
 
 def test_the_statistics_match_the_formulas():
     series = 1 + 0.1 * np.random.default_rng(0).normal(size=(50, 3)).cumsum(0)
-    got = summarise(torch.tensor(series))
+    got = movement(torch.tensor(series))
     assert set(got) == set(COLUMNS)
     for layer in range(3):
         for name, value in brute_force(series[:, layer]).items():
@@ -32,20 +33,20 @@ def test_the_statistics_match_the_formulas():
 
 
 def test_a_steady_widening_is_movement_but_no_detrended_movement():
-    got = summarise(torch.linspace(1, 2, 101, dtype=torch.float64).unsqueeze(1))
+    got = movement(torch.linspace(1, 2, 101, dtype=torch.float64).unsqueeze(1))
     assert float(got["movement"]) == pytest.approx(1 / 1.5)
     assert float(got["detrended_movement"]) == pytest.approx(0, abs=1e-12)
     assert float(got["reversal_rate"]) == 0
 
 
 def test_a_step_size_that_goes_to_and_fro_reverses_at_every_step():
-    got = summarise(torch.tensor([1.0, 1.1] * 20, dtype=torch.float64).unsqueeze(1))
+    got = movement(torch.tensor([1.0, 1.1] * 20, dtype=torch.float64).unsqueeze(1))
     assert float(got["reversal_rate"]) == 1
     assert float(got["lag1_correlation"]) < -0.9
 
 
 def test_one_that_rests_gives_zeros_not_nan():
-    got = summarise(torch.ones(10, 2, dtype=torch.float64))
+    got = movement(torch.ones(10, 2, dtype=torch.float64))
     for name in COLUMNS[1:]:
         assert got[name].tolist() == [0, 0]
 
