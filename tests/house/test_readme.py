@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aoqlab.lab import methods
-from aoqlab.lab.claims import load, overview
+from aoqlab.lab.claims import load, views
 from aoqlab.lab.cli import commands, documentation
 from aoqlab.lab.shared import documents
 
@@ -109,9 +109,9 @@ def test_written_parts_are_as_the_command_writes_them(monkeypatch):
 
 
 def test_the_picture_shows_the_stored_verdicts():
-    record = json.loads((ROOT / "figures" / f"{overview.NAME}.json").read_text(encoding="utf-8"))
+    record = json.loads((ROOT / "figures" / f"{views.OVERVIEW}.json").read_text(encoding="utf-8"))
     again = "figures/verdicts.png and data/results/claims.parquet disagree; run: bash run.sh docs"
-    assert record["parameters"]["verdicts"] == overview.words(load(RESULTS)), again
+    assert record["parameters"]["verdicts"] == views.verdicts(load(RESULTS)), again
 
 
 @pytest.mark.parametrize("name", PAGES)

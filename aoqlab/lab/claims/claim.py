@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,12 +15,6 @@ Kind = Literal["landscape", "toy", "network"]
 
 TUNED_OVER = ("lr", "shrink_min", "step_init")
 """Columns of the runs that settings are tuned over."""
-
-
-RATE = "per weight and 1000 steps"
-VOLUME = "share of volume"
-ERROR = "error"
-"""Unit of the error on the data at hand: mean squared error, or points of test error."""
 
 
 class NotRunError(LookupError):
@@ -35,7 +29,7 @@ class At:
 
     def of(self, runs: pd.DataFrame, column: str) -> pd.Series:
         """Seed -> value. Raises ``NotRunError``."""
-        return _of_seed(_only(runs, runs["variant"] == self.variant, self.variant), column)
+        return _only(runs, runs["variant"] == self.variant, self.variant).set_index("seed")[column].sort_index()
 
 
 @dataclass(frozen=True)
@@ -51,12 +45,27 @@ class Best:
         return self.chosen(runs)[column]
 
     def chosen(self, runs: pd.DataFrame) -> pd.DataFrame:
-        """Seed -> its run of the variant that was chosen on the other seeds. Raises ``NotRunError``."""
+        """Seed -> its run of the variant with the lowest mean error over the other half of the seeds.
+
+        Seeds of even rank are judged at the variant chosen on the odd ones, and the other way round, so that no choice
+        flatters its own result. (Leaving out one seed at a time would do the opposite: a seed on which a variant
+        happens to fail is the one whose absence makes it look best.) With a single seed the choice is made on it.
+        Raises ``NotRunError``.
+        """
         own = _members(runs, self.group)
         own = own[~own["variant"].isin(self.without)]
         # A run that failed is the worst there is, and a mean of infinities has no order.
-        finite = own.assign(error=own["error"].where(np.isfinite(own["error"]), 1e12))
-        return tuned(finite, ["variant"], value="error")
+        own = own.assign(error=own["error"].where(np.isfinite(own["error"]), 1e12))
+        seeds = sorted(own["seed"].unique())
+        even, odd = seeds[0::2], seeds[1::2]
+        rows = []
+        for judged, chosen_on in ((even, odd), (odd, even)) if odd else ((even, even),):
+            best = own[own["seed"].isin(chosen_on)].groupby("variant")["error"].mean().idxmin()
+            found = own[own["seed"].isin(judged) & (own["variant"] == best)]
+            if sorted(found["seed"]) != judged:
+                raise ValueError(f"need one run of {best!r} on each of the seeds {judged}, got {sorted(found['seed'])}")
+            rows.append(found)
+        return pd.concat(rows).set_index("seed").sort_index()
 
     def at_edge(self, runs: pd.DataFrame) -> list[str]:
         """Return what was chosen at an end of the range tried, where a wider range might have served better."""
@@ -111,20 +120,23 @@ class Beyond:
 Selector = At | Best | Matched | Beyond
 
 
-def asks_for(selector: Selector, variant: str, groups: Collection[str]) -> bool:
-    """Whether a selector looks at the runs of a variant that is in these groups."""
-    match selector:
-        case At(name):
-            return variant == name
-        case Best(group, without):
-            return group in groups and variant not in without
-        case Matched(group, like):
-            return group in groups or variant == like
-        case Beyond(name, base):
-            return variant in (name, base)
+@dataclass(frozen=True)
+class Measure:
+    """A number of every run, and how two of them are compared."""
+
+    column: str
+    """Of the table of runs."""
+    unit: str
+    form: Literal["difference", "log2 ratio"] = "difference"
+    derive: Callable[[pd.DataFrame], pd.Series] | None = None
+    """Makes ``column`` from the others, where no run has it."""
 
 
-Form = Literal["difference", "log2 ratio"]
+RATE, SHARE, UNIT_OF_ERROR = "per weight and 1000 steps", "share", "error"
+"""The unit of errors is that of the data at hand: mean squared error, or points of test error."""
+ERROR = Measure("error", UNIT_OF_ERROR)
+VOLUME = Measure("explored_volume", "share of volume")
+CROSSINGS = Measure("crossings", RATE)
 
 
 @dataclass(frozen=True)
@@ -133,30 +145,24 @@ class Part:
 
     statistic: str
     """In words: what is compared with what."""
-    column: str
-    """Of the table of runs."""
+    measure: Measure
     first: Selector
     second: Selector | None
     """``None``: the first alone is compared with the mark."""
     direction: Literal[1, -1]
     """Sign of the effect that the claim predicts."""
-    unit: str
-    form: Form = "difference"
-    scale: float = 1.0
+    says: str = ""
+    """What an effect means, such as "LSQ explores {} less|more", the first word for a positive one."""
     mark: float = 0.0
     """What the effect has to be beyond, in the unit."""
     on: Kind | None = None
     """The kind of data it is meant for; ``None``: any."""
-    derive: Callable[[pd.DataFrame], pd.Series] | None = None
-    """Makes ``column`` from the others, where no run has it."""
-    says: str = ""
-    """What an effect means, such as "LSQ explores {} less|more", the first word for a positive one."""
 
     def said(self, effect: float) -> str:
         """Return an effect in words; a ratio as how many times."""
         if not self.says:
             return f"{self.statistic}: {effect:+.2g}"
-        size = f"{2 ** abs(effect):.2g}" if self.form == "log2 ratio" else f"{abs(effect):.2g}"
+        size = f"{2 ** abs(effect):.2g}" if self.measure.form == "log2 ratio" else f"{abs(effect):.2g}"
         chosen = re.sub(r"(\w+)\|(\w+)", r"\1" if effect > 0 else r"\2", self.says)
         return chosen.format(size)
 
@@ -167,22 +173,21 @@ class Part:
 
     def differences(self, runs: pd.DataFrame) -> pd.Series:
         """Seed -> effect in the unit. Raises ``NotRunError`` where runs or the measure are missing."""
-        if self.derive is not None:
-            runs = runs.assign(**{self.column: self.derive(runs)})
-        if self.column not in runs:
-            raise NotRunError(f"{self.column} is not measured here")
-        first = self.first.of(runs, self.column)
-        if self.second is None:
-            effect = first
-        else:
-            second = self.second.of(runs, self.column)
+        column = self.measure.column
+        if self.measure.derive is not None:
+            runs = runs.assign(**{column: self.measure.derive(runs)})
+        if column not in runs:
+            raise NotRunError(f"{column} is not measured here")
+        effect = self.first.of(runs, column)
+        if self.second is not None:
+            first, second = effect, self.second.of(runs, column)
             if set(first.index) != set(second.index):
                 raise NotRunError(f"{self.statistic}: seeds differ, {sorted(first.index)} and {sorted(second.index)}")
-            effect = np.log2(first / second) if self.form == "log2 ratio" else first - second
+            effect = np.log2(first / second) if self.measure.form == "log2 ratio" else first - second
         if effect.isna().all() and not self.matched:
-            raise NotRunError(f"{self.column} is not measured here")
+            raise NotRunError(f"{column} is not measured here")
         # Errors are differences from 1, and equal ones should differ by nothing.
-        return (effect * self.scale).sort_index().round(12)
+        return effect.sort_index().round(12)
 
 
 @dataclass(frozen=True)
@@ -209,8 +214,21 @@ class Claim:
 
     def asks_for(self, variant: str, groups: Collection[str]) -> bool:
         """Whether the claim looks at the runs of a variant that is in these groups."""
-        selectors = (s for part in (*self.parts, *self.also) for s in (part.first, part.second) if s is not None)
-        return any(asks_for(selector, variant, groups) for selector in selectors)
+        for selector in (s for part in (*self.parts, *self.also) for s in (part.first, part.second)):
+            match selector:
+                case At(name):
+                    asked = variant == name
+                case Best(group, without):
+                    asked = group in groups and variant not in without
+                case Matched(group, like):
+                    asked = group in groups or variant == like
+                case Beyond(name, base):
+                    asked = variant in (name, base)
+                case None:
+                    asked = False
+            if asked:
+                return True
+        return False
 
 
 def _members(runs: pd.DataFrame, group: str) -> pd.DataFrame:
@@ -221,32 +239,3 @@ def _only(runs: pd.DataFrame, mask: pd.Series, what: str) -> pd.DataFrame:
     if not mask.any():
         raise NotRunError(f"there are no runs of {what!r}")
     return runs[mask]
-
-
-def _of_seed(runs: pd.DataFrame, column: str) -> pd.Series:
-    return runs.set_index("seed")[column].sort_index()
-
-
-def tuned(runs: pd.DataFrame, settings: Sequence[str], *, value: str) -> pd.DataFrame:
-    """For every seed its run at the setting with the lowest mean ``value`` over the other half of the seeds.
-
-    Seeds of even rank are judged at the setting chosen on the odd ones, and the other way round, so that no choice
-    flatters its own result. (Leaving out one seed at a time would do the opposite: a seed on which a setting happens to
-    fail is the one whose absence makes that setting look best.) With a single seed the choice is made on it.
-    Indexed by seed.
-    """
-    seeds = sorted(runs["seed"].unique())
-    halves = (seeds[0::2], seeds[1::2] or seeds)
-    rows = []
-    for judged, chosen_on in (halves, halves[::-1]) if len(seeds) > 1 else ((seeds, seeds),):
-        trials = runs[runs["seed"].isin(chosen_on)]
-        best = trials.groupby(list(settings), dropna=False)[value].mean().idxmin()
-        best = best if isinstance(best, tuple) else (best,)
-        own = runs[runs["seed"].isin(judged)]
-        for name, chosen in zip(settings, best, strict=True):
-            own = own[own[name].isna() if pd.isna(chosen) else own[name] == chosen]
-        if sorted(own["seed"]) != judged:
-            where = dict(zip(settings, best, strict=True))
-            raise ValueError(f"need one run of each of the seeds {judged} at {where}, got {sorted(own['seed'])}")
-        rows.append(own)
-    return pd.concat(rows).set_index("seed").sort_index()

@@ -9,13 +9,12 @@ import pandas as pd
 
 from ..plots import use_style
 from ..plots.verdicts import VERDICTS
-from ..shared import paths
 from ..shared.tables import as_text
 from ..toy.problem import RegressionProblem
 from . import run_figures
 from .experiments import BUDGETS, FIRST, Experiment, experiments
 from .families import CLAIMS
-from .results import Results, load
+from .results import Results, folder_of, load
 from .running import reproduce
 
 WIDTH = 80
@@ -38,26 +37,29 @@ def _measure(budget: str, data: list[str] | None, figures: str) -> None:
     started = time.perf_counter()
     results = reproduce(budget, data=data)
     use_style()
-    made = [e for e in experiments(budget) if data is None or e.data in data]
-    for experiment in made:
-        draw(experiment, results, budget)
-    here = results.claims[(results.claims["budget"] == budget) & results.claims["data"].isin([e.data for e in made])]
+    for experiment in experiments(budget):
+        if data is None or experiment.data in data:
+            draw(experiment, results, budget)
+    own = results.claims[results.claims["budget"] == budget]
     print(f"Measured in {time.perf_counter() - started:.0f} s ({figures})")
-    print(text(here, _stored()))
+    try:
+        stored = load().claims
+    except FileNotFoundError:
+        stored = pd.DataFrame(columns=["claim", "kind", "budget", "verdict"])
+    print(text(own if data is None else own[own["data"].isin(data)], stored))
 
 
 def draw(experiment: Experiment, results: Results, budget: str) -> None:
     """Draw the figures of one data set from its runs."""
-    folder = paths.results_dir() / FIRST if budget == FIRST else paths.results_dir()
     runs, history = (
         t[(t["data"] == experiment.data) & (t["budget"] == budget)] for t in (results.runs, results.history)
     )
     if experiment.kind == "landscape":
         run_figures.draw_landscape()
     elif isinstance(experiment.problem, RegressionProblem):
-        run_figures.draw_toy(experiment.data, experiment.problem, runs, history, folder)
+        run_figures.draw_toy(experiment.data, experiment.problem, runs, history, folder_of(budget))
     else:
-        run_figures.draw_digits(runs, folder)
+        run_figures.draw_digits(runs, folder_of(budget))
 
 
 def text(measured: pd.DataFrame, stored: pd.DataFrame) -> str:
@@ -65,9 +67,10 @@ def text(measured: pd.DataFrame, stored: pd.DataFrame) -> str:
 
     ``measured``, ``stored``: rows of claims, as in :class:`~aoqlab.lab.claims.results.Results`.
     """
+    parts = {(claim.id, part.statistic): part for claim in CLAIMS.values() for part in claim.parts}
     rows = [
         {
-            "measured now": _said(row),
+            "measured now": parts[row["claim"], row["statistic"]].said(row["effect"]),
             "on": row["data"].split("-")[0],
             "n": row["n"],
             "stored verdicts": _verdicts(stored, row["claim"], row["kind"]),
@@ -97,20 +100,8 @@ def whole(stored: pd.DataFrame) -> str:
     return f"Of {len(found)} claims, {held} hold on all data tried and {failed} on none; {rest} are open or mixed."
 
 
-def _stored() -> pd.DataFrame:
-    try:
-        return load().claims
-    except FileNotFoundError:
-        return pd.DataFrame(columns=["claim", "kind", "budget", "verdict"])
-
-
 def _verdicts(stored: pd.DataFrame, claim: str, kind: str) -> str:
     """Return the verdicts on one kind of data by budget, such as ``quick ✓ cpu ✗?``."""
     own = stored[(stored["claim"] == claim) & (stored["kind"] == kind)]
     symbols = {b: "".join(VERDICTS[v].symbol for v in own.loc[own["budget"] == b, "verdict"]) for b in BUDGETS}
     return " ".join(f"{budget} {marks}" for budget, marks in symbols.items() if marks) or "none"
-
-
-def _said(row: dict) -> str:
-    part = next(p for p in CLAIMS[row["claim"]].parts if p.statistic == row["statistic"])
-    return part.said(row["effect"])

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import Tensor
 
 from .. import datasets
 from ..datasets.memory import MemoryImages
@@ -37,10 +36,6 @@ def reduced(images: str | Path, folder: Path) -> Path:
             place = target / split / name
             place.mkdir(parents=True)
             for number in torch.nonzero(store.labels == label).flatten()[:most].tolist():
-                _picture(store.pixels[number]).save(place / f"{number:06d}.png")
+                Image.fromarray(store.pixels[number].squeeze(-1).numpy()).save(place / f"{number:06d}.png")
     write_atomic(mark, data.fingerprint.encode())
     return target
-
-
-def _picture(pixels: Tensor) -> Image.Image:
-    return Image.fromarray(pixels.squeeze(-1).numpy())

@@ -9,8 +9,7 @@ import pandas as pd
 
 from ..toy.landscape import run_landscape, sweep, tuned
 from ..toy.wells import LandscapeProblem
-from . import cache
-from .cells import Tables
+from .cells import Tables, origin
 
 SUFFIXES = {"near": "", "anywhere": " anywhere", "tuned": " at its best"}
 """Question -> what follows the method in the name of a variant."""
@@ -34,5 +33,5 @@ def run(problem: LandscapeProblem, starts: int) -> Tables:
         [own.assign(variant=own["method"] + SUFFIXES[question]) for question, own in ends.items()], ignore_index=True
     ).rename(columns={"start": "seed", "value": "error"})
     truths = runs.select_dtypes(bool).columns
-    runs = runs.astype(dict.fromkeys(truths, np.float64)).assign(**cache.origin())
+    runs = runs.astype(dict.fromkeys(truths, np.float64)).assign(**origin())
     return Tables(runs.assign(seconds=(time.perf_counter() - started) / len(runs)), pd.DataFrame())

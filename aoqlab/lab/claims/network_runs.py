@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,9 +20,10 @@ from ..datasets import Dataset
 from ..training import Result, TrainConfig
 from ..training.sweep import Outcome, as_trained, outcomes
 from . import measures
-from .cache import VERSION, Kept
-from .cells import Cell, Tables, collect
+from .cells import Cell, Kept, Tables, collect
 
+VERSION = 3
+"""Part of every key: after a change to what is measured, all runs are made again."""
 TRACKED = ("changed_share", "hamming_share", "levels_visited", "explored_volume")
 SETTINGS = ("arch", "method", "epochs", "batch_size", "lr")
 DIVERGED = Kept({"error": np.inf}, pd.DataFrame())
@@ -60,17 +62,11 @@ def run(
 
 
 def _cells(configs: Mapping[str, TrainConfig], seeds: Sequence[int], device: str) -> list[Cell]:
-    loaded: dict[tuple[Any, ...], Dataset] = {}
-    cells = []
+    load, cells = functools.cache(datasets.load), []
     for variant, config in configs.items():
         if config.track_every != 1:
             raise ValueError(f"{variant}: every crossing counts, so track_every must be 1, got {config.track_every}")
-        where = (config.data, config.root, config.image_size)
-        if where not in loaded:
-            loaded[where] = datasets.load(
-                config.data, root=config.root, image_size=config.image_size, download=config.download
-            )
-        data = loaded[where]
+        data = load(config.data, root=config.root, image_size=config.image_size, download=config.download)
         full = as_trained(dataclasses.replace(config, device=device if config.device == "auto" else config.device))
         full = full.resolved(Path(config.data).name, len(data.train), data.image_size)
         assert full.batch_size and full.epochs
@@ -117,14 +113,22 @@ def _measured(outcome: Outcome) -> Kept:
     assert config.epochs
     total, per_epoch = result["steps"], result["steps"] // config.epochs
     tracker: Mapping[str, float] = result.get("tracker", {})
-    steps = np.arange(config.epochs + 1) * per_epoch
-    untracked = pd.DataFrame({"step": steps}).reindex(
-        columns=["step", "crossings_total", "oscillations_total", *measures.SHARES]
-    )
-    frame = measures.over_layers(tables["history"]) if tracker else untracked
-    intervals = _blocks(tables, config.epochs, per_epoch) if "intervals" in tables else pd.DataFrame()
-    frame["level_interval"] = frame["step"].map(_growth(intervals, outcome.measured["intervals"], per_epoch))
-    frame["loss"] = np.nan
+    if tracker:
+        frame = measures.over_layers(tables["history"])
+    else:
+        columns = ["step", "crossings_total", "oscillations_total", *measures.SHARES]
+        frame = pd.DataFrame({"step": np.arange(config.epochs + 1) * per_epoch}).reindex(columns=columns)
+    frame["level_interval"] = frame["loss"] = np.nan
+    blocks, begun = pd.DataFrame(), outcome.measured["intervals"]
+    if "intervals" in tables:
+        intervals, weights = tables["intervals"], tables["history"].groupby("layer")["weights"].first()
+        blocks = intervals.assign(
+            progress=intervals["epoch"] / config.epochs, steps=per_epoch, weights=intervals["layer"].map(weights)
+        )
+        if begun:  # the learned step size as a multiple of that at the start, mean over layers
+            relative = intervals["interval"] / intervals["layer"].map(begun)
+            growth = {0: 1.0, **relative.groupby(intervals["epoch"] * per_epoch).mean().to_dict()}
+            frame["level_interval"] = frame["step"].map(growth)
     history = measures.normalised(frame, total)
     crossings = tracker.get("crossings", np.nan)
     scalars = {
@@ -134,25 +138,9 @@ def _measured(outcome: Outcome) -> Kept:
         "returns": tracker["oscillations"] / crossings if crossings > 0 else np.nan,
         **{name: tracker.get(name, np.nan) for name in TRACKED},
         **measures.scalars(history),
-        **measures.interval_scalars(intervals),
+        **measures.interval_scalars(blocks),
         "overlap": outcome.measured["overlap"],
         "steps": total,
         "seconds": result["seconds"],
     }
     return Kept({name: float(value) for name, value in scalars.items()}, history)
-
-
-def _blocks(tables: Mapping[str, pd.DataFrame], epochs: int, per_epoch: int) -> pd.DataFrame:
-    """How the step sizes moved, a row per epoch and layer, as :func:`~.measures.interval_scalars` wants."""
-    intervals, weights = tables["intervals"], tables["history"].groupby("layer")["weights"].first()
-    return intervals.assign(
-        progress=intervals["epoch"] / epochs, steps=per_epoch, weights=intervals["layer"].map(weights)
-    )
-
-
-def _growth(intervals: pd.DataFrame, begun: Mapping[str, float], per_epoch: int) -> dict[int, float]:
-    """Step -> learned step size as a multiple of that at the start, mean over layers; empty where none is learned."""
-    if not begun:
-        return {}
-    relative = intervals["interval"] / intervals["layer"].map(begun)
-    return {0: 1.0, **relative.groupby(intervals["epoch"] * per_epoch).mean().to_dict()}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from ..plots.verdicts import ROUNDING, VERDICTS, verdict_look
-from ..shared import documents
+from ..shared.tables import as_markdown
 from .claim import Claim, Kind
 from .experiments import BUDGETS, experiments
 from .families import CLAIMS, FAMILIES
@@ -29,7 +29,7 @@ def protocol(claim: Claim) -> str:
     for part in claim.parts:
         where = {"landscape": "", "toy": " (toy problems)", "network": " (networks)", None: ""}[part.on]
         side = "above" if part.direction > 0 else "below"
-        lines.append(f"- Decides{where}: *{part.statistic}* is {side} {part.mark:g} {part.unit}.")
+        lines.append(f"- Decides{where}: *{part.statistic}* is {side} {part.mark:g} {part.measure.unit}.")
     for budget in BUDGETS:
         needs = [
             f"{sum(claim.asks_for(v.name, v.groups) for v in e.variants)} settings on {e.data}, {e.seeds} seeds"
@@ -124,61 +124,48 @@ def headline(results: Results) -> str:
 
 def markdown_table(claims: pd.DataFrame) -> str:
     """Verdicts as a Markdown table: a row per claim and data set; a claim's sentence is in its first row."""
-    head = "| claim | data | effect, 95% interval | n (agree) | verdict | seeds to settle |"
-    rows, told = [], set()
-    for row in one_each(claims).to_dict("records"):
-        name = f"`{row['claim']}`" if row["claim"] in told else f"`{row['claim']}` {row['sentence']}"
-        told.add(row["claim"])
-        word = f"{verdict_look(row['verdict']).symbol} {row['verdict']}{EDGE if row['edge'] else ''}"
-        seeds = _seeds(row).replace(" seeds", "") if row["verdict"] == "undecided" else ""
-        cells = [name, row["data"], _effect(row), f"{row['n']} ({row['agree']})", word, seeds]
-        rows.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join([head, "| --- " * 6 + "|", *rows])
+    shown = one_each(claims)
+    rows = [
+        {
+            "claim": f"`{row['claim']}`" if told else f"`{row['claim']}` {row['sentence']}",
+            "data": row["data"],
+            "effect, 95% interval": _effect(row),
+            "n (agree)": f"{row['n']} ({row['agree']})",
+            "verdict": f"{verdict_look(row['verdict']).symbol} {row['verdict']}{EDGE if row['edge'] else ''}",
+            "seeds to settle": _seeds(row).replace(" seeds", "") if row["verdict"] == "undecided" else "",
+        }
+        for row, told in zip(shown.to_dict("records"), shown.duplicated("claim"), strict=True)
+    ]
+    return as_markdown(pd.DataFrame(rows))
 
 
 def grid_table(claims: pd.DataFrame) -> str:
     """Verdicts as a Markdown table with a row per claim and a column per data set."""
-    shown = one_each(claims)
-    data, without = list(dict.fromkeys(shown["data"])), absent(shown)
-    lines = ["| claim | " + " | ".join(data) + " |", "| --- " * (1 + len(data)) + "|"]
-    for name, rows in shown.groupby("claim", sort=False):
-        cells = {}
-        for row in rows.to_dict("records"):
-            agree = f"{row['agree']}/{row['n']} seeds"
-            verdict = f"{verdict_look(row['verdict']).symbol} **{row['verdict']}**{EDGE if row['edge'] else ''}"
-            cells[row["data"]] = f"{verdict} {_effect(row)}, {agree}"
-        sentence = rows["sentence"].iloc[0].replace("|", "\\|")
-        lines.append(f"| `{name}` {sentence} | " + " | ".join(cells.get(d, without[name, d]) for d in data) + " |")
-    return "\n".join(lines)
+    shown, rows = one_each(claims), []
+    without = absent(shown)
+    for name, own in shown.groupby("claim", sort=False):
+        cells = {
+            row["data"]: f"{verdict_look(row['verdict']).symbol} **{row['verdict']}**{EDGE if row['edge'] else ''} "
+            f"{_effect(row)}, {row['agree']}/{row['n']} seeds"
+            for row in own.to_dict("records")
+        }
+        row = {"claim": f"`{name}` {own['sentence'].iloc[0]}"}
+        rows.append(row | {data: cells.get(data, without[name, data]) for data in shown["data"].unique()})
+    return as_markdown(pd.DataFrame(rows))
 
 
-def table_text(results: Results) -> str:
-    """Where the numbers come from, :func:`markdown_table`, and what the data are."""
-    return _framed(results, markdown_table(results.claims))
-
-
-def readme_text(results: Results) -> str:
-    """Return what docs/claims.md says between its two marks: as :func:`table_text`, with :func:`grid_table`."""
-    return _framed(results, grid_table(results.claims))
-
-
-def _framed(results: Results, table: str) -> str:
+def table_text(results: Results, table: Callable[[pd.DataFrame], str] = markdown_table) -> str:
+    """Return where the numbers come from, the table, and what the data are; docs/claims.md has :func:`grid_table`."""
     shown = one_each(results.claims)
-    sets = "; ".join(f"*{row.data}* ({row.budget}, n = {_n(shown, row.data)}): {row.title}" for row in _per_data(shown))
+    sets = []
+    for data, own in shown.groupby("data", sort=False):
+        first, low, high = own.iloc[0], own["n"].min(), own["n"].max()
+        n = f"{low}" if low == high else f"{low} to {high}"
+        sets.append(f"*{data}* ({first['budget']}, n = {n}): {first['title']}")
     at_edge = shown[shown["edge"] != ""]
     edges = "; ".join(f"`{row.claim}` on {row.data}: {row.edge}" for row in at_edge.itertuples())
     more = f"\n\n{EDGE} A best setting is at the end of the range that was tried ({edges})." if edges else ""
-    return f"{_origin(shown)}\n\n{table}{more}\n\nData (budget, seeds): {sets}."
-
-
-def update_readme(results: Results, path: str | Path) -> Path:
-    """Put :func:`readme_text` between the marks. ``ValueError`` where the file does not have both, in this order."""
-    return documents.update(path, PART, readme_text(results))
-
-
-def readme_differs(results: Results, path: str | Path) -> bool:
-    """Whether the file says something else than the results do. ``ValueError`` as in :func:`update_readme`."""
-    return documents.differs(path, PART, readme_text(results))
+    return f"{_origin(shown)}\n\n{table(results.claims)}{more}\n\nData (budget, seeds): {'; '.join(sets)}."
 
 
 def _effect(row: dict) -> str:
@@ -200,15 +187,6 @@ def _seeds(row: dict) -> str:
 
 def _reason(row: dict) -> str:
     return f"; {row['reason']}" if row["reason"] else ""
-
-
-def _per_data(shown: pd.DataFrame) -> list:
-    return list(shown.drop_duplicates("data").itertuples())
-
-
-def _n(shown: pd.DataFrame, data: str) -> str:
-    counts = shown.loc[shown["data"] == data, "n"]
-    return f"{counts.min()}" if counts.min() == counts.max() else f"{counts.min()} to {counts.max()}"
 
 
 def _origin(shown: pd.DataFrame) -> str:

@@ -94,8 +94,5 @@ def _body(notebook: Any, name: str) -> str:
 def _within_page(markup: str, name: str) -> str:
     """Headings of two notebooks may be the same words, and links between notebooks are links within this page."""
     markup = re.sub(r'(<[a-z][^<>]*\sid=")', rf"\g<1>{escape(name)}--", markup)
-    return re.sub(r'href="(\d\d_\w+)\.ipynb"', _link, markup)
-
-
-def _link(match: re.Match[str]) -> str:
-    return f'href="#{match[1]}"' if match[1] in NOTEBOOKS else 'href="#00_overview"'
+    link = r'href="(\d\d_\w+)\.ipynb"'
+    return re.sub(link, lambda found: f'href="#{found[1] if found[1] in NOTEBOOKS else NOTEBOOKS[0]}"', markup)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,8 @@ def keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
     What budget "first" measures is no result: it is kept in a folder of its own.
     """
     here = provenance()
-    folder = paths.results_dir() / FIRST if budget == FIRST else paths.results_dir()
+    folder = folder_of(budget)
+    families = {claim.id: family for family, found in FAMILIES.items() for claim in found}
     files: dict[Path, Any] = {}
     try:
         old = load(folder)
@@ -85,10 +86,24 @@ def keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
     fresh: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     info = dict(old.info) if old is not None else {}
     for own in made:
-        experiment, runs = own.experiment, own.tables.runs
-        found = (*_judged(own, claims, here), runs, _shown(own.tables.history))
+        experiment, runs, history = own.experiment, own.tables.runs, own.tables.history
+        verdicts, statistics, differences = evaluate(experiment, runs, claims)
+        origin = {name: sorted(runs[name].dropna().unique()) for name in ("commit", "processor", "torch")}
+        if len(verdicts):
+            verdicts = verdicts.assign(
+                kind=experiment.kind,
+                title=experiment.title,
+                family=verdicts["claim"].map(families),
+                date=str(runs["made"].dropna().max())[:10],
+                processor=" and ".join(origin["processor"]),
+                cores=here["cores"],
+                device=own.device,
+                torch=" and ".join(origin["torch"]),
+                commit=" and ".join(origin["commit"]),
+            )
+        shown = history[history["variant"].isin(SHOWN)] if len(history) else history
         files |= stored_surface.files(folder, experiment, own.tables)
-        for name, table in zip(TABLES, found, strict=True):
+        for name, table in zip(TABLES, (verdicts, statistics, differences, runs, shown), strict=True):
             if len(table):
                 fresh[name].append(table.assign(data=experiment.data, budget=budget))
         info[f"{budget}/{experiment.data}"] = {
@@ -98,60 +113,34 @@ def keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
             "seconds": round(own.seconds, 1),
             "seconds_of_all_runs": round(float(runs["seconds"].sum()), 1),
             "device": own.device,
-            "made": {name: sorted(runs[name].dropna().unique()) for name in ("commit", "processor", "torch")},
+            "made": origin,
             "judged": here,
         }
-    tables = {name: _joined(getattr(old, name, None), fresh[name], [c.id for c in claims]) for name in TABLES}
+    whole = len(claims) == len(CLAIMS)
+    tables = {name: _joined(getattr(old, name, None), fresh[name], whole) for name in TABLES}
     alone = tables["claims"].drop(columns=["verdict", "reason", "p_holm", "family_size"], errors="ignore")
     tables["claims"] = settle_all(alone)
-    files |= {folder / FILES[name]: _writer(table) for name, table in tables.items()}
+    files |= {folder / FILES[name]: partial(table.to_parquet, index=False) for name, table in tables.items()}
     files[folder / INFO] = (json.dumps(info, indent=1) + "\n").encode()
     write_all_atomic(files)
     return load(folder)
 
 
-def _shown(history: pd.DataFrame) -> pd.DataFrame:
-    return history[history["variant"].isin(SHOWN)] if len(history) else history
+def folder_of(budget: str) -> Path:
+    """Return where the results of a budget are stored."""
+    return paths.results_dir() / FIRST if budget == FIRST else paths.results_dir()
 
 
-def _judged(made: Made, claims: list[Claim], here: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    experiment = made.experiment
-    verdicts, statistics, differences = evaluate(experiment, made.tables.runs, claims)
-    if len(verdicts):
-        families = {claim.id: family for family, found in FAMILIES.items() for claim in found}
-        verdicts = verdicts.assign(
-            kind=experiment.kind,
-            title=experiment.title,
-            family=verdicts["claim"].map(families),
-            date=str(made.tables.runs["made"].dropna().max())[:10],
-            processor=_all(made.tables.runs["processor"]),
-            cores=here["cores"],
-            device=made.device,
-            torch=_all(made.tables.runs["torch"]),
-            commit=_all(made.tables.runs["commit"]),
-        )
-    return verdicts, statistics, differences
+def _joined(old: pd.DataFrame | None, fresh: list[pd.DataFrame], whole: bool) -> pd.DataFrame:
+    """Return stored rows that nothing new replaces, and the new ones, in a fixed order.
 
-
-def _all(values: pd.Series) -> str:
-    return " and ".join(sorted(values.dropna().unique()))
-
-
-def _joined(old: pd.DataFrame | None, fresh: list[pd.DataFrame], judged: list[str]) -> pd.DataFrame:
-    """Return stored rows that nothing new replaces, and the new ones, in a fixed order."""
+    ``whole``: all claims were judged. With a part of them, what belongs to the others stays.
+    """
     new = pd.concat(fresh, ignore_index=True) if fresh else pd.DataFrame()
-    parts = [new]
-    if old is not None and len(new):
-        keys = ["budget", "data"]
-        # With a part of the claims, what belongs to the others stays.
-        keys.append("claim" if "claim" in old else "variant")
-        replaced = pd.MultiIndex.from_frame(new[keys].drop_duplicates())
-        if len(judged) == len(CLAIMS):
-            keys, replaced = keys[:2], pd.MultiIndex.from_frame(new[keys[:2]].drop_duplicates())
-        parts = [old[~pd.MultiIndex.from_frame(old[keys]).isin(replaced)], new]
-    elif old is not None:
-        parts = [old]
-    table = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    if old is not None and fresh:
+        keys = ["budget", "data"] if whole else ["budget", "data", "claim" if "claim" in old else "variant"]
+        old = old[~pd.MultiIndex.from_frame(old[keys]).isin(pd.MultiIndex.from_frame(new[keys]))]
+    table = pd.concat([part for part in (old, new) if part is not None and len(part)], ignore_index=True)
     places = {name: place for place, name in enumerate((*BUDGETS, *CLAIMS))}
     order = [c for c in ("budget", "data", "claim", "variant", "seed", "step") if c in table]
     if "statistic" in table:
@@ -159,7 +148,3 @@ def _joined(old: pd.DataFrame | None, fresh: list[pd.DataFrame], judged: list[st
     return table.sort_values(
         order, kind="stable", ignore_index=True, key=lambda c: c.map(places) if c.isin(places).all() else c
     )
-
-
-def _writer(table: pd.DataFrame) -> Callable[[Path], None]:
-    return lambda file: table.to_parquet(file, index=False)

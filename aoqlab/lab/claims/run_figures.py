@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
@@ -23,6 +24,7 @@ from ..toy.regression import RegressionProblem, RunConfig, make_data, run_ensemb
 from ..toy.surface import PUBLISHED_LR, PUBLISHED_SHRINK
 from .results import FILES
 from .statistics import interval_of
+from .stored_surface import setting_of
 
 COLUMNS = {"error": "loss", "crossings": "crossings_rate", "oscillating": "oscillating_share_mean"}
 """What the columns of the claims' runs are called in figures."""
@@ -35,20 +37,21 @@ def draw_toy(data: str, problem: RegressionProblem, runs: pd.DataFrame, history:
     """
     runs = runs[runs["variant"].isin(surface.settings())].rename(columns=COLUMNS)
     seeds, seed = sorted(runs["seed"].unique()), int(min(runs["seed"]))
-    best = {method: _best_setting(runs, method) for method in ("lsq", "aoq")}
-    shared, settings = {"problem": problem}, {"lr": PUBLISHED_LR, "shrink_min": PUBLISHED_SHRINK}
-    about = {"parameters": shared, "seeds": seeds, "data": folder / FILES["runs"]}
-    over_time = about | {"parameters": shared | settings, "data": folder / FILES["history"]}
+    means = runs[runs["lr"] == PUBLISHED_LR].groupby(["method", "variant"])["loss"].mean()
+    best = {method: surface.settings()[means[method].idxmin()] for method in ("lsq", "aoq")}
+    published = {"lr": PUBLISHED_LR, "shrink_min": PUBLISHED_SHRINK}
+    about = {"parameters": {"problem": problem}, "seeds": seeds, "data": folder / FILES["runs"]}
+    over_time = {"parameters": {"problem": problem} | published, "seeds": seeds, "data": folder / FILES["history"]}
+    of_best = {"parameters": {"problem": problem, "settings": best}, "seeds": [seed]}
     figures: list[tuple[str, Callable[..., Figure], tuple[Any, ...], dict[str, Any]]] = [
-        ("measures", draw_measures, (runs,), about),
-        ("surface", draw_surface, (runs,), about),
-        ("profile", draw_profile, (runs,), about),
-        ("oscillation", draw_oscillation, (history,), over_time),
-        ("figure2", draw_figure2, (problem, best, seed), {"parameters": shared | {"settings": best}, "seeds": [seed]}),
+        (f"{data}-measures", draw_measures, (runs,), about),
+        (f"{data}-surface", draw_surface, (runs,), about),
+        (f"{data}-profile", draw_profile, (runs,), about),
+        (f"{data}-oscillation", draw_oscillation, (history,), over_time),
+        (f"{data}-figure2", draw_figure2, (problem, best, seed), of_best),
     ]
     # Side by side: a figure takes one to four seconds, most of it for the three formats.
-    for _ in side_by_side(-1, ((suffix, _draw_and_save, (f"{data}-{suffix}", *rest)) for suffix, *rest in figures)):
-        pass
+    list(side_by_side(-1, ((figure[0], _draw_and_save, figure) for figure in figures)))
 
 
 def _draw_and_save(name: str, draw: Callable[..., Figure], data: tuple[Any, ...], record: dict[str, Any]) -> None:
@@ -58,49 +61,34 @@ def _draw_and_save(name: str, draw: Callable[..., Figure], data: tuple[Any, ...]
     plt.close(fig)
 
 
-def _best_setting(runs: pd.DataFrame, method: str) -> RunConfig:
-    """Return the setting with the lowest mean loss at the published learning rate."""
-    own = runs[(runs["method"] == method) & (runs["lr"] == PUBLISHED_LR)]
-    key = "shrink_min" if method == "aoq" else "step_init"
-    value = own.groupby(key, dropna=False)["loss"].mean().idxmin()
-    if method == "aoq":
-        return RunConfig("aoq", PUBLISHED_LR, schedule=ThreeStage(shrink_min=float(value)))
-    return RunConfig("lsq", PUBLISHED_LR, step_init=None if pd.isna(value) else float(value))
-
-
 def draw_surface(runs: pd.DataFrame) -> Figure:
     """Draw the final loss over interval size and learning rate, both methods on the same colours."""
     fig, axes = plt.subplots(1, 2, figsize=(10.5, 3.9))
-    aoq, lsq = runs[runs["method"] == "aoq"], _with_rule(runs[runs["method"] == "lsq"])
-    means = pd.concat([part.groupby(["lr", x])["loss"].mean() for part, x in ((aoq, "shrink_min"), (lsq, "step_init"))])
-    limits = float(means.min()), float(means.max())
-    for ax, part, x in ((axes[0], aoq, "shrink_min"), (axes[1], lsq, "step_init")):
-        plots.interval_surface(part, x=x, y="lr", value="loss", log=True, limits=limits, ax=ax)
-        ax.set_title(plots.method_label(part["method"].iloc[0]), loc="left")
+    _draw_surfaces(axes, runs, "loss", log=True)
     return fig
 
 
 def draw_measures(runs: pd.DataFrame) -> Figure:
     """Draw the other measures over interval size and learning rate, AOQ above and LSQ below, on the same colours."""
     measures = ("true_codes", "crossings_rate", "oscillating_share_mean", "hamming_share", "explored_volume")
-    parts = {"shrink_min": runs[runs["method"] == "aoq"], "step_init": _with_rule(runs[runs["method"] == "lsq"])}
     fig, axes = plt.subplots(2, len(measures), figsize=(4 * len(measures), 7))
-    for column, value in enumerate(measures):
-        means = pd.concat([part.groupby(["lr", x])[value].mean() for x, part in parts.items()])
-        limits = float(means.min()), float(means.max())
-        for row, (x, part) in enumerate(parts.items()):
-            ax = axes[row, column]
-            plots.interval_surface(
-                part, x=x, value=value, limits=limits, lower_is_better=False, annotate=False, best=False, ax=ax
-            )
-            ax.set_title(plots.method_label(part["method"].iloc[0]), loc="left")
+    for column, value in zip(axes.T, measures, strict=True):
+        _draw_surfaces(column, runs, value, lower_is_better=False, annotate=False, best=False)
     return fig
 
 
+def _draw_surfaces(axes: Iterable[Axes], runs: pd.DataFrame, value: str, **style: Any) -> None:
+    parts = {"shrink_min": runs[runs["method"] == "aoq"], "step_init": _with_rule(runs[runs["method"] == "lsq"])}
+    means = pd.concat([part.groupby(["lr", x])[value].mean() for x, part in parts.items()])
+    limits = float(means.min()), float(means.max())
+    for ax, (x, part) in zip(axes, parts.items(), strict=True):
+        plots.interval_surface(part, x=x, value=value, limits=limits, **style, ax=ax)
+        ax.set_title(plots.method_label(part["method"].iloc[0]), loc="left")
+
+
 def _with_rule(lsq: pd.DataFrame) -> pd.DataFrame:
-    """Put LSQ's own rule, which gives a slightly different step on every seed, at its mean on an axis."""
-    rule = round(float(lsq.loc[lsq["step_init"].isna(), "step_start"].mean()), 2)
-    return lsq.assign(step_init=lsq["step_init"].fillna(rule))
+    """Put LSQ's own rule at its mean on an axis."""
+    return lsq.assign(step_init=setting_of(lsq))
 
 
 def draw_profile(runs: pd.DataFrame) -> Figure:
@@ -128,10 +116,9 @@ def draw_profile(runs: pd.DataFrame) -> Figure:
 def draw_oscillation(history: pd.DataFrame) -> Figure:
     """Draw crossings, oscillating share and explored volume over the training, at the published settings."""
     frame = history[history["variant"].isin(["lsq", "aoq"])].rename(columns={"variant": "method"} | COLUMNS)
-    schedule, last = ThreeStage(), float(frame["step"].max())
-    ends = {"shrink": schedule.shrink_until, "widen": schedule.dampen_from, "dampen": 1.0}
-    begins = [0.0, *list(ends.values())[:-1]]
-    stages = [(begin * last, end * last, name) for begin, (name, end) in zip(begins, ends.items(), strict=True)]
+    last = float(frame["step"].max())
+    ends = [0.0, ThreeStage().shrink_until * last, ThreeStage().dampen_from * last, last]
+    stages = list(zip(ends, ends[1:], ("shrink", "widen", "dampen"), strict=False))
     fig, axes = plt.subplots(1, 3, figsize=(11, 3.4))
     for ax, column in zip(axes, ("crossings_rate", "oscillating_share", "explored_volume"), strict=True):
         plots.crossings_over_time(frame, y=column, stages=stages, ax=ax, legend=ax is axes[0])
@@ -172,8 +159,7 @@ def draw_landscape() -> None:
         plots.landscape(values, x=x, y=y, paths=paths, trace="quantized", colorbar=False, legend=False, ax=ax)
         share = result.ends.loc[result.ends["method"] == method, "found_deep"].mean()
         ax.set_title(f"{method}: {share:.0%} of {result.ends['start'].nunique()} end deep", loc="left")
-    oscillating = ends[ends["method"] == "oscillating"].assign(deep_share=lambda f: f["found_deep"].astype(float))
-    plots.interval_surface(oscillating, value="deep_share", lower_is_better=False, limits=(0.0, 1.0), ax=axes[2])
+    _draw_deep(ends, axes[2], limits=(0.0, 1.0))
     axes[2].set_title("oscillating", loc="left")
     settings = {"settings": result.ends.groupby("method")[["lr", "shrink_min"]].first().to_dict("index")}
     save_figure(fig, "landscape", parameters={"problem": result.problem, **settings}, seeds=[0])
@@ -186,8 +172,7 @@ def draw_sweep(ends: pd.DataFrame, oscillating: pd.DataFrame, conventional: pd.D
     ``ends``: runs of a sweep; the others: shares of its settings, as :func:`aoqlab.lab.toy.basins.shares` has them.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    swept = ends[ends["method"] == "oscillating"].assign(deep_share=lambda frame: frame["found_deep"].astype(float))
-    plots.interval_surface(swept, value="deep_share", lower_is_better=False, ax=left)
+    _draw_deep(ends, left)
     for table, method in ((conventional, "conventional"), (oscillating, "oscillating")):
         rates, share = table["lr"] / table["shrink_min"].fillna(1.0), table["share_deep"]
         errors = np.abs(table[["share_low", "share_high"]].T - share)
@@ -197,6 +182,11 @@ def draw_sweep(ends: pd.DataFrame, oscillating: pd.DataFrame, conventional: pd.D
     right.set_ylabel(plots.column_label("deep_share"))
     right.legend()
     return figure
+
+
+def _draw_deep(ends: pd.DataFrame, ax: Axes, **limits: Any) -> None:
+    swept = ends[ends["method"] == "oscillating"].assign(deep_share=lambda frame: frame["found_deep"].astype(float))
+    plots.interval_surface(swept, value="deep_share", lower_is_better=False, **limits, ax=ax)
 
 
 def draw_digits(runs: pd.DataFrame, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from ..toy.problem import RegressionProblem
 from ..toy.wells import LandscapeProblem
 from . import landscape_runs, network_runs, toy_runs
 from .cells import Tables
-from .claim import Claim
 from .experiments import Experiment, experiments
 from .families import CLAIMS
 from .images import reduced
@@ -47,12 +46,18 @@ def reproduce(
     so an interrupted call resumes where it was.
     Raises ``ValueError`` for an unknown budget, claim or data set.
     """
-    chosen = _claims(claims)
+    for name in claims or ():
+        if name not in CLAIMS:
+            raise ValueError(f"unknown claim {name!r}; there are {', '.join(CLAIMS)}")
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    chosen = [claim for name, claim in CLAIMS.items() if claims is None or name in claims]
     folder = paths.results_dir() / ".claims"
     found = _experiments(budget, data, images, folder)
     made = []
     for number, experiment in enumerate(found, 1):
-        experiment = _narrowed(experiment, chosen, seeds)
+        variants = tuple(v for v in experiment.variants if any(c.asks_for(v.name, v.groups) for c in chosen))
+        experiment = replace(experiment, variants=variants, seeds=seeds or experiment.seeds)
         started = time.perf_counter()
         title = f"{number}/{len(found)} {experiment.data}"
         gpu = budget == "full" and experiment.kind == "network" and torch.cuda.is_available()
@@ -60,13 +65,6 @@ def reproduce(
         device = torch.cuda.get_device_name() if gpu else "CPU"
         made.append(Made(experiment, tables, time.perf_counter() - started, device))
     return keep(budget, chosen, made)
-
-
-def _claims(names: Sequence[str] | None) -> list[Claim]:
-    for name in names or ():
-        if name not in CLAIMS:
-            raise ValueError(f"unknown claim {name!r}; there are {', '.join(CLAIMS)}")
-    return [claim for name, claim in CLAIMS.items() if names is None or name in names]
 
 
 def _experiments(budget: str, data: Sequence[str] | None, images: str | Path | None, folder: Path) -> list[Experiment]:
@@ -81,43 +79,22 @@ def _experiments(budget: str, data: Sequence[str] | None, images: str | Path | N
     return [e for e in found if data is None or e.data in data]
 
 
-def _narrowed(experiment: Experiment, claims: Iterable[Claim], seeds: int | None) -> Experiment:
-    """Only the variants that these claims look at."""
-    if seeds is not None and seeds < 1:
-        raise ValueError(f"seeds must be at least 1, got {seeds}")
-    wanted = list(claims)
-    variants = tuple(v for v in experiment.variants if any(c.asks_for(v.name, v.groups) for c in wanted))
-    return replace(experiment, variants=variants, seeds=seeds or experiment.seeds)
-
-
 def _run(experiment: Experiment, folder: Path, jobs: int | None, title: str, quiet: bool, gpu: bool) -> Tables:
     configs: dict[str, Any] = {v.name: v.config for v in experiment.variants}
     seeds = range(experiment.seeds)
     with tqdm(total=len(configs) * len(seeds), desc=title, unit="run", disable=quiet) as bar:
-        if isinstance(experiment.problem, LandscapeProblem):
-            tables = landscape_runs.run(experiment.problem, len(seeds))
-            bar.update(len(tables.runs))
-        elif isinstance(experiment.problem, RegressionProblem):
-            tables = toy_runs.run(
-                *(experiment.problem, configs, seeds),
-                folder=folder,
-                jobs=_jobs(jobs, gpu),
-                sampled=surface.settings(),
-                progress=bar.update,
-            )
-            lossless = [
-                {"variant": "lossless", "seed": s, "overlap": toy_runs.lossless_overlap(experiment.problem, s)}
-                for s in seeds
-            ]
-            tables = tables._replace(runs=pd.concat([tables.runs, pd.DataFrame(lossless)], ignore_index=True))
-        else:
-            tables = network_runs.run(
-                *(configs, seeds),
-                folder=folder,
-                jobs=_jobs(jobs, gpu),
-                device="cuda" if gpu else "cpu",
-                progress=bar.update,
-            )
+        shared: dict[str, Any] = {"folder": folder, "jobs": _jobs(jobs, gpu), "progress": bar.update}
+        match experiment.problem:
+            case LandscapeProblem() as problem:
+                tables = landscape_runs.run(problem, len(seeds))
+                bar.update(len(tables.runs))
+            case RegressionProblem() as problem:
+                tables = toy_runs.run(problem, configs, seeds, sampled=surface.settings(), **shared)
+                overlaps = [toy_runs.lossless_overlap(problem, seed) for seed in seeds]
+                lossless = pd.DataFrame({"variant": "lossless", "seed": seeds, "overlap": overlaps})
+                tables = tables._replace(runs=pd.concat([tables.runs, lossless], ignore_index=True))
+            case None:
+                tables = network_runs.run(configs, seeds, device="cuda" if gpu else "cpu", **shared)
     groups = {v.name: "|".join(sorted(v.groups)) for v in experiment.variants}
     runs = tables.runs.assign(groups=tables.runs["variant"].map(groups).fillna(""))
     return tables._replace(runs=runs)

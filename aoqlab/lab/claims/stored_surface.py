@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,7 +19,6 @@ from . import measures
 from .cells import Tables
 from .experiments import Experiment
 
-PARTS = ("surface", "samples")
 KEYS = ("method", "lr", "shrink_min", "step_init", "seed", "step_start")
 """What a run is known by; ``step_start`` is the step that LSQ's own rule gave it."""
 MEASURES = ("loss", "crossings_per_weight", "explored_volume", "oscillating_share")
@@ -49,7 +47,7 @@ class Surface:
 
 def paths_of(folder: Path, data: str) -> tuple[Path, ...]:
     """Return the two files of a surface."""
-    return tuple(folder / f"{data}-{part}.parquet" for part in PARTS)
+    return tuple(folder / f"{data}-{part}.parquet" for part in ("surface", "samples"))
 
 
 def load(data: str, folder: str | Path | None = None) -> Surface:
@@ -80,17 +78,15 @@ def setting_of(runs: pd.DataFrame) -> pd.Series:
 
 def files(folder: Path, experiment: Experiment, tables: Tables) -> dict[Path, Callable[[Path], Any]]:
     """Return what is to be written for an experiment on the toy regression: path -> what writes it."""
-    if not isinstance(experiment.problem, RegressionProblem):
-        return {}
     names = set(surface.settings())
-    if not names <= set(tables.runs["variant"]):
-        return {}  # only some claims were asked for
-    attrs = {"problem": asdict(experiment.problem)}
-    kept = {"surface": _history(tables), "samples": tables.samples}
-    return {
-        path: partial(_write, table, attrs)
-        for path, table in zip(paths_of(folder, experiment.data), kept.values(), strict=True)
-    }
+    if not isinstance(experiment.problem, RegressionProblem) or not names <= set(tables.runs["variant"]):
+        return {}  # another kind of data, or only some claims were asked for
+    kept = _history(tables), tables.samples.copy(deep=False)
+    for table in kept:
+        table.attrs = {"problem": asdict(experiment.problem)}
+    how = {"index": False, "compression": "zstd", "compression_level": 19}
+    written = zip(paths_of(folder, experiment.data), kept, strict=True)
+    return {path: partial(table.to_parquet, **how) for path, table in written}
 
 
 def _history(tables: Tables) -> pd.DataFrame:
@@ -104,9 +100,3 @@ def _history(tables: Tables) -> pd.DataFrame:
     steps = np.unique(history["step"])[::EVERY]
     table = runs.merge(history[history["step"].isin(steps)], on=["variant", "seed"], validate="one_to_many")
     return table.astype(dict.fromkeys(MEASURES, np.float32)).drop(columns="variant")
-
-
-def _write(table: pd.DataFrame, attrs: dict[str, Any], path: Path) -> None:
-    table = table.copy(deep=False)
-    table.attrs = json.loads(json.dumps(attrs))
-    table.to_parquet(path, index=False, compression="zstd", compression_level=19)

@@ -16,17 +16,16 @@ import pandas as pd
 from ..shared.processes import side_by_side
 from ..toy.regression import EnsembleResult, RegressionProblem, RunConfig, make_data, one_thread, run_ensemble
 from ..toy.samples import FOLLOWED, packed, sample_of
-from . import cache, measures
-from .cache import Kept
-from .cells import Cell, Tables, collect
+from . import cells, measures
+from .cells import Cell, Kept, Tables
 
 VERSION = 4
 """Part of every key: a change to what is measured makes all runs again."""
 RECORDS = 40
 SAMPLED = 2
 """Single weights are kept at every second record."""
-TOGETHER, WEIGHTS = 64, 240_000
-"""Runs, or weights where these are more runs, that one process trains together: they share the reading of the data."""
+TOGETHER = 64
+"""Runs that one process trains together: they share the reading of the data."""
 TRACKED = ("changed_share", "hamming_share", "levels_visited", "explored_volume", "true_codes")
 
 
@@ -48,35 +47,28 @@ def run(
     of a run but its ``seconds`` depends on what else is trained. ``progress`` is called with 1 for each run of the
     result, kept ones at once. Errors are mean squared errors on all samples; rates are per weight and 1000 steps.
     """
-    cells = _cells(problem, configs, seeds, sampled)
-    samples = {cell.key: cell for cell in cells if cell.config[2]}
+    wanted_cells = _cells(problem, configs, seeds, sampled)
+    samples = {cell.key: cell for cell in wanted_cells if cell.config[2]}
 
     def make(wanted: Mapping[str, Any]) -> Iterator[tuple[str, Kept]]:
         of_seed: dict[int, list[str]] = {}
         for key, (_, seed, _) in wanted.items():
             of_seed.setdefault(seed, []).append(key)
-        todo = [
-            (
-                tuple(group),
-                _trained,
-                (problem, [wanted[key][0] for key in group], seed, [key in samples for key in group]),
-            )
-            for seed, keys in of_seed.items()
-            for group in (keys[at : at + TOGETHER] for at in range(0, len(keys), TOGETHER))
-        ]
+        groups = [keys[at : at + TOGETHER] for keys in of_seed.values() for at in range(0, len(keys), TOGETHER)]
+        todo = [(tuple(group), _trained, (problem, [wanted[key] for key in group])) for group in groups]
         for group, found in side_by_side(jobs, todo):
             for key, (kept, sample) in zip(group, found, strict=True):
                 if sample is not None:
-                    cache.write(folder, _sample(key), Kept({}, sample))
+                    cells.write(folder, _sample(key), Kept({}, sample))
                 yield key, kept
 
     def complete(key: str) -> bool:
-        return key not in samples or cache.read(folder, _sample(key)) is not None
+        return key not in samples or cells.read(folder, _sample(key)) is not None
 
-    tables = collect(cells, folder, make, progress, complete)
+    tables = cells.collect(wanted_cells, folder, make, progress, complete)
     rows = []
     for key, cell in samples.items():
-        if (kept := cache.read(folder, _sample(key))) is not None:
+        if (kept := cells.read(folder, _sample(key))) is not None:
             start = float(tables.runs.loc[tables.runs["variant"] == cell.variant, "step_start"].iloc[0])
             about = {"variant": cell.variant, "seed": cell.seed, **cell.settings, "step_start": start}
             rows.append(kept.history.assign(**about))
@@ -111,10 +103,11 @@ def _sample(key: str) -> str:
 
 
 def _trained(
-    problem: RegressionProblem, configs: Sequence[RunConfig], seed: int, looked_at: Sequence[bool]
+    problem: RegressionProblem, group: Sequence[tuple[RunConfig, int, bool]]
 ) -> list[tuple[Kept, pd.DataFrame | None]]:
-    """Train these configurations on one seed: what is kept of each, and what its single weights did if looked at."""
+    """Train these configurations on their one seed: what is kept of each, and its single weights if looked at."""
     started = time.perf_counter()
+    configs, (seed, *_), looked_at = zip(*group, strict=True)
     with one_thread():
         result = run_ensemble(
             configs,
@@ -126,41 +119,30 @@ def _trained(
             separate_losses=True,
         )
     seconds = (time.perf_counter() - started) / len(configs)
-    histories = dict(list(result.history.groupby("run")))
-    blocks = dict(list(result.intervals.groupby("run")))
     return [
-        (
-            _measured(problem, result, number, histories[number], blocks[number], seconds),
-            packed(sample_of(result, number, every=SAMPLED)) if sampled else None,
-        )
-        for number, sampled in enumerate(looked_at)
+        (_measured(result, run, seconds), packed(sample_of(result, run, every=SAMPLED)) if sampled else None)
+        for run, sampled in enumerate(looked_at)
     ]
 
 
-def _measured(
-    problem: RegressionProblem,
-    result: EnsembleResult,
-    number: int,
-    records: pd.DataFrame,
-    blocks: pd.DataFrame,
-    seconds: float,
-) -> Kept:
-    """One run in the data model that toy problems and networks share."""
-    own = result.runs.loc[number]
-    records = records.sort_values("step", ignore_index=True)
+def _measured(result: EnsembleResult, run: int, seconds: float) -> Kept:
+    """Return one run in the data model that toy problems and networks share."""
+    own, history, blocks = result.runs.loc[run], result.history, result.intervals
+    records = history[history["run"] == run].sort_values("step", ignore_index=True)
+    steps = int(records["step"].iloc[-1])
     frame = measures.over_layers(records)
     frame["level_interval"], frame["loss"] = records["step_size"] / records["step_size"].iloc[0], records["loss"]
-    history = measures.normalised(frame, problem.steps)
+    course = measures.normalised(frame, steps)
     scalars = {
         "error": own["loss"],
         "step_start": own["step_start"],
         "crossings": own["crossings_per_step"] * measures.PER,
         "returns": own["oscillations"] / own["crossings"] if own["crossings"] else np.nan,
         **{name: own[name] for name in TRACKED},
-        **measures.scalars(history),
-        **measures.interval_scalars(blocks),
-        "overlap": measures.overlap(result.start[own["seed"]], result.codes[number]),
-        "steps": problem.steps,
+        **measures.scalars(course),
+        **measures.interval_scalars(blocks[blocks["run"] == run]),
+        "overlap": measures.overlap(result.start[own["seed"]], result.codes[run]),
+        "steps": steps,
         "seconds": seconds,
     }
-    return Kept({name: float(value) for name, value in scalars.items()}, history)
+    return Kept({name: float(value) for name, value in scalars.items()}, course)

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from .claim import ERROR, At, Best, Beyond, Claim, Matched, NotRunError, Part, Selector
+from .claim import UNIT_OF_ERROR, At, Best, Beyond, Claim, Matched, NotRunError, Part, Selector
 from .experiments import LEAST, Experiment
 from .statistics import Comparison, compare, settle, together
+
+SHOWN = ("effect", "low", "high", "sd", "n", "agree", "seeds_needed")
+"""What a verdict shows of the comparison that it depends on."""
+
+
+class Compared(NamedTuple):
+    """One comparison on one data set."""
+
+    part: Part
+    effect: pd.Series
+    """Seed -> effect."""
+    result: Comparison
+    edge: list[str]
+    """Best settings that are at the end of the range that was tried."""
 
 
 def evaluate(
@@ -23,60 +38,47 @@ def evaluate(
     """
     verdicts, statistics, differences = [], [], []
     for claim in claims:
-        if not claim.concerns(experiment.kind):
+        asked = [part for part in claim.parts if part.on in (None, experiment.kind)]
+        deciding = _compared(asked, runs, experiment) if claim.concerns(experiment.kind) else []
+        if not deciding or (len(deciding) < len(asked) and not claim.of_those_run):
             continue
-        decided, beside = _on(claim.parts, experiment), _on(claim.also, experiment)
-        results = []
-        for part in decided:
-            try:
-                results.append((part, *_compared(part, runs, experiment)))
-            except NotRunError:
-                if not claim.of_those_run:
-                    results = []
-                    break
-        if not results:
-            continue
-        deciding = len(results)
-        verdict, p = together([result for _, _, result in results])
-        part, _, weakest = _weakest(results, verdict)
+        verdict, p = together([found.result for found in deciding])
+        weakest = _weakest(deciding, verdict)
         verdicts.append(
             {
                 "claim": claim.id,
                 "finding": claim.finding,
                 "sentence": claim.sentence,
                 "verdict_alone": verdict,
-                "reason_alone": weakest.reason,
+                "reason_alone": weakest.result.reason,
                 "p": p,
-                "statistic": part.statistic,
-                **{k: getattr(weakest, k) for k in ("effect", "low", "high", "sd", "n", "agree", "seeds_needed")},
-                "unit": unit_of(part, experiment),
-                "mark": part.mark,
-                "direction": part.direction,
-                "parts": deciding,
-                "edge": "; ".join(dict.fromkeys(text for part, *_ in results for text in _edges(part, runs))),
+                "statistic": weakest.part.statistic,
+                **{k: getattr(weakest.result, k) for k in SHOWN},
+                "unit": unit_of(weakest.part, experiment),
+                "mark": weakest.part.mark,
+                "direction": weakest.part.direction,
+                "parts": len(deciding),
+                "edge": "; ".join(dict.fromkeys(text for found in deciding for text in found.edge)),
             }
         )
-        for part in beside:
-            try:
-                results.append((part, *_compared(part, runs, experiment)))
-            except NotRunError:
-                continue
-        for place, (part, effect, result) in enumerate(results):
+        others = [part for part in claim.also if part.on in (None, experiment.kind)]
+        for place, found in enumerate([*deciding, *_compared(others, runs, experiment)]):
+            part = found.part
             shared = {"claim": claim.id, "statistic": part.statistic}
             statistics.append(
                 {
                     **shared,
-                    "deciding": place < deciding,
-                    "column": part.column,
+                    "deciding": place < len(deciding),
+                    "column": part.measure.column,
                     "first": label(part.first),
                     "second": "" if part.second is None else label(part.second),
                     "unit": unit_of(part, experiment),
-                    "form": part.form,
-                    "edge": "; ".join(_edges(part, runs)),
-                    **asdict(result),
+                    "form": part.measure.form,
+                    "edge": "; ".join(found.edge),
+                    **asdict(found.result),
                 }
             )
-            differences += [{**shared, "seed": seed, "difference": value} for seed, value in effect.items()]
+            differences += [{**shared, "seed": seed, "difference": value} for seed, value in found.effect.items()]
     return pd.DataFrame(verdicts), pd.DataFrame(statistics), pd.DataFrame(differences)
 
 
@@ -87,7 +89,7 @@ def settle_all(verdicts: pd.DataFrame) -> pd.DataFrame:
     """
     at = verdicts["budget"] + " " + verdicts["kind"]
     alone = verdicts.assign(verdict=verdicts["verdict_alone"], reason=verdicts["reason_alone"], family=at)
-    return settle(alone).assign(family=verdicts["family"], family_size=at.map(at.value_counts()))
+    return settle(alone).assign(family=verdicts["family"])
 
 
 def label(selector: Selector) -> str:
@@ -107,33 +109,32 @@ def label(selector: Selector) -> str:
 def unit_of(part: Part, experiment: Experiment) -> str:
     """Return the unit, with that of the error on these data put in."""
     errors = {"landscape": "f", "toy": "mean squared error", "network": "points"}
-    return errors[experiment.kind] if part.unit == ERROR else part.unit
+    return errors[experiment.kind] if part.measure.unit == UNIT_OF_ERROR else part.measure.unit
 
 
-def _on(parts: Iterable[Part], experiment: Experiment) -> list[Part]:
-    return [part for part in parts if part.on in (None, experiment.kind)]
+def _compared(parts: Iterable[Part], runs: pd.DataFrame, experiment: Experiment) -> list[Compared]:
+    """Return the comparisons whose runs were made."""
+    found = []
+    for part in parts:
+        try:
+            effect = part.differences(runs)
+        except NotRunError:
+            continue
+        usable = effect[np.isfinite(effect)]
+        if not len(usable) and not part.matched:
+            continue
+        result = compare(usable.to_numpy(), direction=part.direction, mark=part.mark, least=LEAST[experiment.kind])
+        if len(usable) < len(effect):  # to leave out a run that failed would flatter the method that fails
+            what = "have nothing to compare with" if part.matched else "have no value"
+            reason = f"{len(effect) - len(usable)} of {len(effect)} seeds {what}"
+            result = replace(result, verdict="undecided", reason=reason)
+        best = [selector for selector in (part.first, part.second) if isinstance(selector, Best)]
+        found.append(Compared(part, effect, result, [text for selector in best for text in selector.at_edge(runs)]))
+    return found
 
 
-def _compared(part: Part, runs: pd.DataFrame, experiment: Experiment) -> tuple[pd.Series, Comparison]:
-    effect = part.differences(runs)
-    usable = effect[np.isfinite(effect)]
-    if not len(usable) and not part.matched:
-        raise NotRunError(f"{part.statistic}: no seed has a value")
-    result = compare(usable.to_numpy(), direction=part.direction, mark=part.mark, least=LEAST[experiment.kind])
-    if len(usable) < len(effect):  # to leave out a run that failed would flatter the method that fails
-        what = "have nothing to compare with" if part.matched else "have no value"
-        reason = f"{len(effect) - len(usable)} of {len(effect)} seeds {what}"
-        result = replace(result, verdict="undecided", reason=reason)
-    return effect, result
-
-
-def _edges(part: Part, runs: pd.DataFrame) -> list[str]:
-    """Best settings of a comparison that are at the end of the range that was tried."""
-    selectors = [s for s in (part.first, part.second) if isinstance(s, Best)]
-    return [text for selector in selectors for text in selector.at_edge(runs)]
-
-
-def _weakest(results: list[tuple[Part, pd.Series, Comparison]], verdict: str) -> tuple[Part, pd.Series, Comparison]:
+def _weakest(results: list[Compared], verdict: str) -> Compared:
     """Return the part on which the verdict depends: of the parts that have it the one nearest to changing."""
-    same = [r for r in results if r[2].verdict == verdict] or results
-    return max(same, key=lambda r: r[2].p) if verdict != "not reproduced" else min(same, key=lambda r: r[2].p)
+    same = [found for found in results if found.result.verdict == verdict] or results
+    choose = max if verdict != "not reproduced" else min
+    return choose(same, key=lambda found: found.result.p)

@@ -3,40 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..plots import claim_evidence
+from ..plots import claim_evidence, use_style, verdict_grid
+from ..plots.saving import save_figure
+from ..shared import paths
 from .claim import Best
 from .experiments import BUDGETS
 from .families import CLAIMS
 from .families.exploration import per_crossing
-from .results import Results
+from .results import FILES, Results
 
+OVERVIEW = "verdicts"
+"""Name of the picture in README."""
 KINDS = ("landscape", "toy", "network")
+PLACES = {name: place for place, name in enumerate((*KINDS, *BUDGETS, *CLAIMS))}
+"""Kinds of data, budgets and claims, each in the order in which they are shown."""
+
+
+def _in_order(claims: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Sort by columns of kinds, budgets or claims, then by data set."""
+    return claims.sort_values([*columns, "data"], kind="stable", key=lambda c: c if c.name == "data" else c.map(PLACES))
 
 
 def one_each(claims: pd.DataFrame) -> pd.DataFrame:
     """One row per claim and data set, that of the largest budget; claims in their order, toy problems first."""
-    order = {claim: place for place, claim in enumerate(CLAIMS)}
-    size = {budget: place for place, budget in enumerate(BUDGETS)}
-    table = claims.assign(
-        at=claims["claim"].map(order), size=claims["budget"].map(size), toy=claims["kind"].map(KINDS.index)
-    )
-    table = table.sort_values(["at", "toy", "size", "data"], kind="stable")
-    return table.drop_duplicates(["claim", "data"], keep="last").drop(columns=["at", "size", "toy"])
+    return _in_order(claims, "claim", "kind", "budget").drop_duplicates(["claim", "data"], keep="last")
 
 
 def data_sets(results: Results) -> list[str]:
     """All data sets with results, toy problems first, then by budget."""
-    shown = one_each(results.claims)
-    order = shown.assign(
-        toy=shown["kind"].map(KINDS.index), size=shown["budget"].map({budget: n for n, budget in enumerate(BUDGETS)})
-    )
-    return list(order.sort_values(["toy", "size", "data"], kind="stable")["data"].unique())
+    return list(_in_order(one_each(results.claims), "kind", "budget")["data"].unique())
 
 
 def absent(claims: pd.DataFrame) -> dict[tuple[str, str], str]:
@@ -54,6 +56,34 @@ def largest(table: pd.DataFrame, data: str) -> pd.DataFrame:
     own = table[table["data"] == data]
     budgets = [budget for budget in BUDGETS if budget in set(own["budget"])]
     return own[own["budget"].isin(budgets[-1:])]
+
+
+def overview(results: Results) -> Figure:
+    """Draw claims by data sets, each cell a verdict with its effect."""
+    grid, data = one_each(results.claims), data_sets(results)
+    figure = Figure(figsize=(2 + 1.55 * len(data), 0.42 * len(CLAIMS) + 0.4), layout="constrained")
+    verdict_grid(grid, rows=CLAIMS, columns=data, absent=absent(grid), ax=figure.subplots())
+    return figure
+
+
+def save_overview(results: Results) -> Path:
+    """Write the picture of the stored verdicts into ``figures/``, with its record; return its path."""
+    with use_style():
+        saved = save_figure(
+            overview(results),
+            OVERVIEW,
+            parameters={"verdicts": verdicts(results)},
+            data=paths.results_dir() / FILES["claims"],
+            formats=["png"],
+            dpi=130,
+        )
+    return saved["png"]
+
+
+def verdicts(results: Results) -> dict[str, dict[str, str]]:
+    """Return claim -> data set -> verdict, as the overview shows it and its record keeps it."""
+    shown = one_each(results.claims)
+    return {claim: dict(zip(own["data"], own["verdict"], strict=True)) for claim, own in shown.groupby("claim")}
 
 
 def evidence(results: Results, claim: str) -> Figure:

@@ -71,7 +71,7 @@ def listing() -> str:
         lines.append(f"\n{family}")
         for claim in found:
             lines += [f"  {claim.id} (the paper's finding {claim.finding})", *_wrapped(claim.sentence, 4)]
-            lines += [f"      decided by: {part.statistic} [{part.unit}]" for part in claim.parts]
+            lines += [f"      decided by: {part.statistic} [{part.measure.unit}]" for part in claim.parts]
     return "\n".join(lines).lstrip("\n")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aoqlab.lab.claims.claim import At, Best, Beyond, Matched, NotRunError, Part, tuned
+from aoqlab.lab.claims.claim import At, Best, Beyond, Matched, Measure, NotRunError, Part
 
 
 def table(**variants):
@@ -49,58 +49,53 @@ def test_one_beyond_another_is_their_difference():
     assert Beyond("aoq", "slow").of(RUNS, "error").to_dict() == {0: 1.0, 1: -7.0, 2: 3.0, 3: -5.0}
 
 
-def test_differences_are_paired_by_seed_and_scaled():
-    part = Part("x", "error", At("aoq"), At("slow"), -1, "points", scale=10.0)
-    assert part.differences(RUNS.sample(frac=1, random_state=0)).to_dict() == {0: 10.0, 1: -70.0, 2: 30.0, 3: -50.0}
+def test_differences_are_paired_by_seed():
+    part = Part("x", Measure("error", "points"), At("aoq"), At("slow"), -1)
+    assert part.differences(RUNS.sample(frac=1, random_state=0)).to_dict() == {0: 1.0, 1: -7.0, 2: 3.0, 3: -5.0}
 
 
 def test_a_ratio_counts_doublings():
-    part = Part("x", "volume", At("aoq"), At("slow"), +1, "doublings", form="log2 ratio")
+    part = Part("x", Measure("volume", "doublings", "log2 ratio"), At("aoq"), At("slow"), +1)
     assert part.differences(RUNS).tolist() == pytest.approx([2.0, 1.0, np.log2(4 / 3), 0.0])
 
 
 def test_one_side_alone_and_derived_columns():
-    part = Part("x", "double", At("slow"), None, +1, "share", derive=lambda runs: 2 * runs["volume"])
+    part = Part("x", Measure("double", "share", derive=lambda runs: 2 * runs["volume"]), At("slow"), None, +1)
     assert part.differences(RUNS).tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8])
 
 
 def test_what_was_not_run_or_not_measured_is_said():
     with pytest.raises(NotRunError, match="no runs of 'lsq'"):
-        Part("x", "error", At("lsq"), None, 1, "").differences(RUNS)
+        Part("x", Measure("error", ""), At("lsq"), None, 1).differences(RUNS)
     with pytest.raises(NotRunError, match="overlap is not measured"):
-        Part("x", "overlap", At("aoq"), None, 1, "").differences(RUNS)
+        Part("x", Measure("overlap", ""), At("aoq"), None, 1).differences(RUNS)
     with pytest.raises(NotRunError, match="error is not measured"):
-        Part("x", "error", At("aoq"), None, 1, "").differences(RUNS.assign(error=np.nan))
+        Part("x", Measure("error", ""), At("aoq"), None, 1).differences(RUNS.assign(error=np.nan))
     with pytest.raises(NotRunError, match="one variant of 'other' alone"):
-        Part("x", "error", At("aoq"), Matched("other", "aoq", "rate"), 1, "").differences(RUNS)
+        Part("x", Measure("error", ""), At("aoq"), Matched("other", "aoq", "rate"), 1).differences(RUNS)
     short = RUNS[(RUNS["variant"] != "slow") | (RUNS["seed"] > 0)]
     with pytest.raises(NotRunError, match="seeds differ"):
-        Part("x", "error", At("aoq"), At("slow"), 1, "").differences(short)
+        Part("x", Measure("error", ""), At("aoq"), At("slow"), 1).differences(short)
 
 
-def losses_of(losses):
-    """losses: {(setting, seed): loss}"""
-    return pd.DataFrame([{"lr": s, "seed": seed, "loss": value} for (s, seed), value in losses.items()])
+def errors_of(errors):
+    """errors: {(variant, seed): error}"""
+    return pd.DataFrame([{"variant": v, "groups": "g", "seed": s, "error": error} for (v, s), error in errors.items()])
 
 
-def test_the_setting_is_chosen_on_the_other_half_of_the_seeds():
+def test_the_variant_is_chosen_on_the_other_half_of_the_seeds():
     # Seeds 0 and 2 would choose A, seeds 1 and 3 B: each half is judged at the other's choice.
-    losses = {("A", 0): 1, ("A", 1): 7, ("A", 2): 2, ("A", 3): 8, ("B", 0): 4, ("B", 1): 3, ("B", 2): 5, ("B", 3): 6}
-    chosen = tuned(losses_of(losses), ["lr"], value="loss")
-    assert chosen["lr"].to_dict() == {0: "B", 1: "A", 2: "B", 3: "A"}
-    assert chosen["loss"].to_dict() == {0: 4, 1: 7, 2: 5, 3: 8}
+    errors = {("A", 0): 1, ("A", 1): 7, ("A", 2): 2, ("A", 3): 8, ("B", 0): 4, ("B", 1): 3, ("B", 2): 5, ("B", 3): 6}
+    chosen = Best("g").chosen(errors_of(errors))
+    assert chosen["variant"].to_dict() == {0: "B", 1: "A", 2: "B", 3: "A"}
+    assert chosen["error"].to_dict() == {0: 4, 1: 7, 2: 5, 3: 8}
 
 
 def test_a_single_seed_chooses_for_itself():
-    assert tuned(losses_of({("A", 3): 1, ("B", 3): 2}), ["lr"], value="loss")["lr"].to_dict() == {3: "A"}
+    assert Best("g").chosen(errors_of({("A", 3): 1, ("B", 3): 2}))["variant"].to_dict() == {3: "A"}
 
 
-def test_a_missing_value_is_a_setting_of_its_own():
-    table_of_runs = losses_of({(np.nan, 0): 1, (np.nan, 1): 1, (0.5, 0): 4, (0.5, 1): 4})
-    assert tuned(table_of_runs, ["lr"], value="loss")["lr"].isna().all()
-
-
-def test_a_setting_with_two_runs_of_a_seed_is_refused():
-    frame = pd.concat([losses_of({("A", 0): 1, ("A", 1): 1}), losses_of({("A", 0): 2})])
-    with pytest.raises(ValueError, match="one run of each"):
-        tuned(frame, ["lr"], value="loss")
+def test_a_variant_with_two_runs_of_a_seed_is_refused():
+    frame = pd.concat([errors_of({("A", 0): 1, ("A", 1): 1}), errors_of({("A", 0): 2})])
+    with pytest.raises(ValueError, match="one run of 'A' on each"):
+        Best("g").chosen(frame)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from aoqlab.lab.claims import CLAIMS, first_look, load
-from aoqlab.lab.claims.claim import At, Part
+from aoqlab.lab.claims.claim import At, Measure, Part
 from aoqlab.lab.claims.experiments import FIRST, experiments
 from aoqlab.lab.plots.verdicts import VERDICTS
 
@@ -47,7 +47,7 @@ def test_every_effect_says_what_it_means():
 
 
 def test_a_ratio_is_said_as_how_many_times():
-    part = Part("a / b", "x", At("a"), At("b"), +1, "doublings", form="log2 ratio", says="a is {} times as large|small")
+    part = Part("a / b", Measure("x", "doublings", "log2 ratio"), At("a"), At("b"), +1, "a is {} times as large|small")
     assert part.said(2.0) == "a is 4 times as large"
     assert part.said(-1.0) == "a is 2 times as small"
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from aoqlab.lab import datasets
-from aoqlab.lab.claims import cache, measures, network_runs
+from aoqlab.lab.claims import cells, measures, network_runs
 from aoqlab.lab.training import TrainConfig, train
 from aoqlab.surgery import weight_sites
 
@@ -24,7 +24,7 @@ REST = [*measures.SHARES, "crossings", "level_interval"]
 
 def missing(configs, seeds, folder):
     """How many runs are not kept yet."""
-    return len({c.key for c in network_runs._cells(configs, seeds, "cpu") if cache.read(folder, c.key) is None})
+    return len({c.key for c in network_runs._cells(configs, seeds, "cpu") if cells.read(folder, c.key) is None})
 
 
 @pytest.fixture(autouse=True)

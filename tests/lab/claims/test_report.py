@@ -13,10 +13,8 @@ from aoqlab.lab.claims import CLAIMS, FAMILIES, Results, load, report, report_pa
 from aoqlab.lab.claims.experiments import experiments
 from aoqlab.lab.claims.results import FILES, INFO
 from aoqlab.lab.claims.verdicts import evaluate, settle_all
-from aoqlab.lab.shared.documents import marks
 from aoqlab.lab.shared.notebooks import WIDGET
 
-BEGIN, END = marks(report.PART)
 FAMILY = {claim.id: family for family, claims in FAMILIES.items() for claim in claims}
 
 COLUMNS = ("error", "crossings", "crossings_shrink", "crossings_widen", "crossings_dampen", "oscillating_calmed")
@@ -87,13 +85,6 @@ def folder(results, tmp_path_factory):
     return where
 
 
-@pytest.fixture
-def readme(tmp_path):
-    path = tmp_path / "README.md"
-    path.write_text(f"before\n{BEGIN}\nSTALE\n{END}\nafter\n", encoding="utf-8")
-    return path
-
-
 def with_claims(results, **columns):
     return dataclasses.replace(results, claims=results.claims.assign(**columns))
 
@@ -131,24 +122,11 @@ def test_decided_rows_ask_for_no_seeds(results):
     )
 
 
-def test_the_readme_is_replaced_between_its_marks_and_nowhere_else(results, readme):
-    assert report.readme_differs(results, readme)
-    assert report.update_readme(results, readme) == readme
-    text = readme.read_text(encoding="utf-8")
-    assert text.startswith(f"before\n{BEGIN}\n")
-    assert text.endswith(f"\n{END}\nafter\n")
-    assert "STALE" not in text
+def test_the_text_says_where_the_numbers_come_from(results):
+    text = report.table_text(results, report.grid_table)
     assert "Measured 2026-01-31 on Abacus, 2 cores, torch 2.0; budgets: quick." in text
-    assert not report.readme_differs(results, readme)
-    assert report.readme_differs(with_claims(results, effect=0.5), readme)
-
-
-@pytest.mark.parametrize("text", ["nothing", BEGIN, f"{END} {BEGIN}", f"{BEGIN * 2}{END}"])
-def test_a_readme_without_both_marks_is_refused_and_kept(results, readme, text):
-    readme.write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match="claims: begin"):
-        report.update_readme(results, readme)
-    assert readme.read_text(encoding="utf-8") == text
+    assert report.grid_table(results.claims) in text
+    assert text != report.table_text(with_claims(results, effect=0.5), report.grid_table)
 
 
 def test_the_protocol_knows_no_results():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aoqlab import ThreeStage
-from aoqlab.lab.claims import cache, measures, toy_runs
+from aoqlab.lab.claims import cells, measures, toy_runs
 from aoqlab.lab.toy import samples
 from aoqlab.lab.toy.regression import RegressionProblem, RunConfig, make_data, run_ensemble
 
@@ -39,7 +39,7 @@ def copied(kept, tmp_path):
 
 def missing(problem, configs, seeds, folder):
     """How many runs are not kept yet."""
-    return len({c.key for c in toy_runs._cells(problem, configs, seeds) if cache.read(folder, c.key) is None})
+    return len({c.key for c in toy_runs._cells(problem, configs, seeds) if cells.read(folder, c.key) is None})
 
 
 def same(first, second):

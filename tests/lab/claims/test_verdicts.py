@@ -7,16 +7,17 @@ import pandas as pd
 import pytest
 
 from aoqlab.lab.claims import CLAIMS
-from aoqlab.lab.claims.claim import ERROR, At, Best, Beyond, Claim, Matched, Part
+from aoqlab.lab.claims.claim import ERROR, At, Best, Beyond, Claim, Matched, Measure, Part
 from aoqlab.lab.claims.experiments import Experiment
 from aoqlab.lab.claims.statistics import seeds_needed
 from aoqlab.lab.claims.verdicts import evaluate, label, settle_all, unit_of
 
 TOY = Experiment("made up", "toy", "numbers", 10, ())
 NETWORK = dataclasses.replace(TOY, kind="network")
-LESS = Part("error, a - b", "error", At("a"), At("b"), -1, ERROR)
-MORE = Part("volume, a - b", "volume", At("a"), At("b"), +1, "share")
-CLAIM = Claim("it-helps", 2, "It helps.", (LESS, MORE), (Part("volume, a", "volume", At("a"), None, 1, "share"),))
+VOLUME = Measure("volume", "share")
+LESS = Part("error, a - b", ERROR, At("a"), At("b"), -1)
+MORE = Part("volume, a - b", VOLUME, At("a"), At("b"), +1)
+CLAIM = Claim("it-helps", 2, "It helps.", (LESS, MORE), (Part("volume, a", VOLUME, At("a"), None, 1),))
 
 
 @pytest.fixture

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ..claim import RATE, VOLUME, At, Best, Beyond, Claim, Part
+from ..claim import CROSSINGS, SHARE, VOLUME, At, Best, Beyond, Claim, Measure, Part
 from ..measures import PER
 
 AOQ, LSQ, FROZEN = At("aoq"), At("lsq"), At("aoq frozen weights")
 BEST_AOQ, BEST_LSQ = Best("aoq grid"), Best("lsq grid")
-MEASURES = (
-    ("changed_share", "share of weights whose code ever changed", "share"),
-    ("hamming_share", "share of codes that differ from the start at the end", "share"),
-    ("levels_visited", "levels visited per weight", "levels"),
-    ("explored_after", "explored volume gained after the shrink stage", "share"),
-)
+OTHER_MEASURES = {
+    "share of weights whose code ever changed": Measure("changed_share", SHARE),
+    "share of codes that differ from the start at the end": Measure("hamming_share", SHARE),
+    "levels visited per weight": Measure("levels_visited", "levels"),
+    "explored volume gained after the shrink stage": Measure("explored_after", SHARE),
+}
 
 
 def per_crossing(runs: pd.DataFrame) -> pd.Series:
@@ -22,6 +22,10 @@ def per_crossing(runs: pd.DataFrame) -> pd.Series:
     crossed = runs["crossings"] * runs["steps"] / PER
     return runs["explored_volume"] / crossed.where(crossed > 0)
 
+
+PER_CROSSING = Measure("volume_per_crossing", "doublings", "log2 ratio", per_crossing)
+LATE_VOLUME, RETURNS = Measure("explored_after", VOLUME.unit), Measure("returns", SHARE)
+OVERLAP = Measure("overlap", "overlap")
 
 CLAIMS = (
     Claim(
@@ -32,15 +36,14 @@ CLAIMS = (
         (
             Part(
                 "explored volume, AOQ - LSQ, at the same learning rate",
-                "explored_volume",
+                VOLUME,
                 AOQ,
                 LSQ,
                 +1,
-                VOLUME,
-                says="LSQ explores {} less|more",
+                "LSQ explores {} less|more",
             ),
         ),
-        (*(Part(f"{words}, AOQ - LSQ", column, AOQ, LSQ, +1, unit) for column, words, unit in MEASURES),),
+        tuple(Part(f"{words}, AOQ - LSQ", measure, AOQ, LSQ, +1) for words, measure in OTHER_MEASURES.items()),
         "A code also changes when a threshold moves over a weight that does not; this verdict is about the volume as "
         "such, the next one about what weights add to it.",
     ),
@@ -52,30 +55,23 @@ CLAIMS = (
         (
             Part(
                 "explored volume of AOQ beyond that of its moving thresholds over weights that stand still, - LSQ",
-                "explored_volume",
+                VOLUME,
                 Beyond("aoq", "aoq frozen weights"),
                 LSQ,
                 +1,
-                VOLUME,
-                says="AOQ's weights alone explore {} more|less",
+                "AOQ's weights alone explore {} more|less",
             ),
         ),
         (
             Part(
-                "explored volume, AOQ's moving thresholds over weights that stand still - LSQ",
-                "explored_volume",
-                FROZEN,
-                LSQ,
-                +1,
-                VOLUME,
+                "explored volume, AOQ's moving thresholds over weights that stand still - LSQ", VOLUME, FROZEN, LSQ, +1
             ),
             Part(
                 "explored volume gained after the shrink stage, where AOQ's thresholds stand still, AOQ - LSQ",
-                "explored_after",
+                LATE_VOLUME,
                 AOQ,
                 LSQ,
                 +1,
-                VOLUME,
             ),
         ),
         "No claim of the paper, but the control for the one before: the same AOQ at a learning rate at which no weight "
@@ -89,17 +85,16 @@ CLAIMS = (
         (
             Part(
                 "explored volume, AOQ - LSQ, each at its best",
-                "explored_volume",
+                VOLUME,
                 BEST_AOQ,
                 BEST_LSQ,
                 +1,
-                VOLUME,
-                says="LSQ at its best explores {} less|more",
+                "LSQ at its best explores {} less|more",
             ),
         ),
         tuple(
-            Part(f"{words}, AOQ - LSQ, each at its best", column, BEST_AOQ, BEST_LSQ, +1, unit)
-            for column, words, unit in MEASURES
+            Part(f"{words}, AOQ - LSQ, each at its best", measure, BEST_AOQ, BEST_LSQ, +1)
+            for words, measure in OTHER_MEASURES.items()
         ),
         "Best is judged by final error; the setting is chosen on one half of the seeds and judged on the other.",
     ),
@@ -107,8 +102,8 @@ CLAIMS = (
         "lsq-seldom-crosses",
         1,
         "In conventional quantization-aware training weights seldom cross thresholds: less often than under AOQ.",
-        (Part("crossings, LSQ - AOQ", "crossings", LSQ, AOQ, -1, RATE, says="LSQ crosses {} more|less often"),),
-        (Part("the same, each at its best", "crossings", BEST_LSQ, BEST_AOQ, -1, RATE),),
+        (Part("crossings, LSQ - AOQ", CROSSINGS, LSQ, AOQ, -1, "LSQ crosses {} more|less often"),),
+        (Part("the same, each at its best", CROSSINGS, BEST_LSQ, BEST_AOQ, -1),),
         "Over the whole training. Thresholds that AOQ moves over weights at rest count, as in the paper's figures.",
     ),
     Claim(
@@ -118,21 +113,16 @@ CLAIMS = (
         (
             Part(
                 "explored volume per crossing, AOQ / LSQ",
-                "volume_per_crossing",
+                PER_CROSSING,
                 AOQ,
                 LSQ,
                 +1,
-                "doublings",
-                form="log2 ratio",
-                derive=per_crossing,
-                says="a crossing of AOQ explores {}x as much|little",
+                "a crossing of AOQ explores {}x as much|little",
             ),
         ),
         (
-            Part(
-                "share of LSQ's crossings that go back (against one half)", "returns", LSQ, None, +1, "share", mark=0.5
-            ),
-            Part("share of crossings that go back, LSQ - AOQ", "returns", LSQ, AOQ, +1, "share"),
+            Part("share of LSQ's crossings that go back (against one half)", RETURNS, LSQ, None, +1, mark=0.5),
+            Part("share of crossings that go back, LSQ - AOQ", RETURNS, LSQ, AOQ, +1),
         ),
         "The paper says both that LSQ's weights seldom cross and that they oscillate: two claims, which were one at "
         "first, so that LSQ crossing less counted against the paper. Asked at one learning rate, on which the answer "
@@ -147,26 +137,18 @@ CLAIMS = (
         (
             Part(
                 "overlap of pre-trained weights per final level, AOQ - LSQ",
-                "overlap",
+                OVERLAP,
                 AOQ,
                 LSQ,
                 +1,
-                "overlap",
-                says="AOQ's weights mix {} more|less",
+                "AOQ's weights mix {} more|less",
             ),
         ),
         (
-            Part("the same, each at its best", "overlap", BEST_AOQ, BEST_LSQ, +1, "overlap"),
-            Part("the same, lossless solution - LSQ", "overlap", At("lossless"), LSQ, +1, "overlap", on="toy"),
-            Part("the same, lossless solution - AOQ", "overlap", At("lossless"), AOQ, +1, "overlap", on="toy"),
-            Part(
-                "the same, AOQ's moving thresholds over weights that stand still - LSQ",
-                "overlap",
-                FROZEN,
-                LSQ,
-                +1,
-                "overlap",
-            ),
+            Part("the same, each at its best", OVERLAP, BEST_AOQ, BEST_LSQ, +1),
+            Part("the same, lossless solution - LSQ", OVERLAP, At("lossless"), LSQ, +1, on="toy"),
+            Part("the same, lossless solution - AOQ", OVERLAP, At("lossless"), AOQ, +1, on="toy"),
+            Part("the same, AOQ's moving thresholds over weights that stand still - LSQ", OVERLAP, FROZEN, LSQ, +1),
         ),
         "Overlap is 1 where the final level says nothing about the start, 0 where the histograms are slices side "
         "by side.",

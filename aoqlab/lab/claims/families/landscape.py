@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from ..claim import At, Claim, Part
+from ..claim import At, Claim, Measure, Part
 
+DEEP = Measure("found_deep", "share of starts")
 SAYS = "oscillating, {} more|less of starts end deep"
 
 
 def _deep(suffix: str, words: str, says: str = "") -> Part:
     statistic = f"share of starts that end in the deep basin, oscillating - conventional, {words}"
-    first, second = At(f"oscillating{suffix}"), At(f"conventional{suffix}")
-    return Part(
-        statistic,
-        "found_deep",
-        first,
-        second,
-        +1,
-        "share of starts",
-        on="landscape",
-        says=says,
-    )
+    return Part(statistic, DEEP, At(f"oscillating{suffix}"), At(f"conventional{suffix}"), +1, says, on="landscape")
 
 
 CLAIMS = (

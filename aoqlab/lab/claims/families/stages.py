@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from ..claim import ERROR, RATE, VOLUME, At, Best, Beyond, Claim, Matched, Part, Selector
+from ..claim import CROSSINGS, ERROR, RATE, SHARE, VOLUME, At, Best, Beyond, Claim, Matched, Measure, Part, Selector
 
 AOQ, LSQ = At("aoq"), Best("lsq equal")
-NO_SHRINK, MOST = "aoq shrink_min=1", "aoq shrink_min=0.1"
-MODERATE = Best("shrink", without=(NO_SHRINK, MOST))
+NO_SHRINK, MOST = At("aoq shrink_min=1"), At("aoq shrink_min=0.1")
+MODERATE = Best("shrink", without=(NO_SHRINK.variant, MOST.variant))
 HELD, THROUGHOUT = At("aoq held levels"), At("aoq shrink throughout")
+UNDAMPENED, DAMPENED = At("aoq no dampening"), At("aoq dampening throughout")
 NOISE = Matched("noise", like="aoq", by="oscillations_shrink")
+FIRST_CROSSINGS, LATER_CROSSINGS = Measure("crossings_shrink", RATE), Measure("crossings_widen", RATE)
+LAST_CROSSINGS, CALMED_CROSSINGS = Measure("crossings_dampen", RATE), Measure("widen_calmed", RATE)
+FIRST_RETURNS, LAST_RETURNS = Measure("oscillations_shrink", RATE), Measure("oscillations_dampen", RATE)
+CALMED_SHARE = Measure("oscillating_calmed", SHARE)
+GROWTH, CORRELATION = Measure("widen_growth", "share of itself"), Measure("widen_correlation", "correlation")
 
 
 def _error(against: str, second: Selector, first: Selector = AOQ, says: str = "") -> Part:
-    return Part(f"final error, {against}", "error", first, second, -1, ERROR, says=says)
+    return Part(f"final error, {against}", ERROR, first, second, -1, says)
 
 
 def _ablation(name: str, sentence: str, against: str, second: Selector, says: str, because: str, *also: Part) -> Claim:
@@ -28,13 +34,13 @@ CLAIMS = (
         (
             _error(
                 "best shrink_min inside - shrink_min 1",
-                At(NO_SHRINK),
+                NO_SHRINK,
                 MODERATE,
                 "the best shrink inside errs {} more|less than none",
             ),
             _error(
                 "best shrink_min inside - shrink_min 0.1",
-                At(MOST),
+                MOST,
                 MODERATE,
                 "the best shrink inside errs {} more|less than most",
             ),
@@ -47,16 +53,8 @@ CLAIMS = (
         ),
         (
             _error("published shrink_min 0.3 - LSQ at the same learning rate", LSQ),
-            Part(
-                "final error, shrink_min 0.1 - shrink_min 0.05",
-                "error",
-                At(MOST),
-                At("aoq shrink_min=0.05"),
-                -1,
-                ERROR,
-                on="toy",
-            ),
-            Part("crossings, shrink_min 0.1 - shrink_min 1", "crossings", At(MOST), At(NO_SHRINK), +1, RATE),
+            Part("final error, shrink_min 0.1 - shrink_min 0.05", ERROR, MOST, At("aoq shrink_min=0.05"), -1, on="toy"),
+            Part("crossings, shrink_min 0.1 - shrink_min 1", CROSSINGS, MOST, NO_SHRINK, +1),
         ),
         "Only three differences together make an optimum inside. Inside values compete for the first place, so "
         "the winner is chosen on one half of the seeds and judged on the other.",
@@ -65,11 +63,11 @@ CLAIMS = (
         "early-shrink",
         "Shrinking the intervals early ends better than not shrinking them.",
         "AOQ - AOQ without shrinking",
-        At(NO_SHRINK),
+        NO_SHRINK,
         "AOQ errs {} more|less than without shrinking",
         "At the published shrink_min of 0.3.",
-        Part("crossings in the first stage, AOQ - without", "crossings_shrink", AOQ, At(NO_SHRINK), +1, RATE),
-        Part("crossings after it, AOQ - without", "crossings_widen", AOQ, At(NO_SHRINK), +1, RATE),
+        Part("crossings in the first stage, AOQ - without", FIRST_CROSSINGS, AOQ, NO_SHRINK, +1),
+        Part("crossings after it, AOQ - without", LATER_CROSSINGS, AOQ, NO_SHRINK, +1),
     ),
     Claim(
         "oscillation-not-noise",
@@ -79,33 +77,24 @@ CLAIMS = (
         (
             Part(
                 "crossings back in the first stage, AOQ - AOQ without shrinking",
-                "oscillations_shrink",
+                FIRST_RETURNS,
                 AOQ,
-                At(NO_SHRINK),
+                NO_SHRINK,
                 +1,
-                RATE,
-                says="shrinking makes weights cross back {} more|less",
+                "shrinking makes weights cross back {} more|less",
             ),
             _error("AOQ - perturbed weights that cross back as often", NOISE, says="AOQ errs {} more|less than noise"),
         ),
         (
-            Part(
-                "all crossings in the first stage, AOQ - AOQ without shrinking",
-                "crossings_shrink",
-                AOQ,
-                At(NO_SHRINK),
-                +1,
-                RATE,
-            ),
+            Part("all crossings in the first stage, AOQ - AOQ without shrinking", FIRST_CROSSINGS, AOQ, NO_SHRINK, +1),
             Part(
                 "all crossings in the first stage, AOQ beyond its moving thresholds - AOQ without shrinking",
-                "crossings_shrink",
+                FIRST_CROSSINGS,
                 Beyond("aoq", "aoq frozen weights"),
-                At(NO_SHRINK),
+                NO_SHRINK,
                 +1,
-                RATE,
             ),
-            Part("explored volume, AOQ - perturbed weights", "explored_volume", AOQ, NOISE, +1, VOLUME),
+            Part("explored volume, AOQ - perturbed weights", VOLUME, AOQ, NOISE, +1),
         ),
         "The control does not shrink; in the first stage its weights are perturbed after every step. Of several "
         "strengths, none among them, error is interpolated to where weights cross back as often as in AOQ's first "
@@ -122,12 +111,11 @@ CLAIMS = (
         (
             Part(
                 "crossings back in the last stage, AOQ that shrinks throughout - AOQ with levels held",
-                "oscillations_dampen",
+                LAST_RETURNS,
                 THROUGHOUT,
                 HELD,
                 +1,
-                RATE,
-                says="shrinking throughout oscillates {} more|less late",
+                "shrinking throughout oscillates {} more|less late",
             ),
             _error(
                 "AOQ with levels held - AOQ that shrinks throughout",
@@ -145,7 +133,7 @@ CLAIMS = (
         "dampening-helps",
         "The dampening of the last stage improves the result.",
         "AOQ - AOQ without dampening",
-        At("aoq no dampening"),
+        UNDAMPENED,
         "AOQ errs {} more|less than without dampening",
         "At the published strength of 0.01.",
     ),
@@ -153,17 +141,10 @@ CLAIMS = (
         "dampening-late",
         "Dampening belongs to the end: from the start it would keep the search near where it began.",
         "AOQ - AOQ with dampening throughout",
-        At("aoq dampening throughout"),
+        DAMPENED,
         "AOQ errs {} more|less than dampened throughout",
         "At the published strength of 0.01.",
-        Part(
-            "explored volume, AOQ - with dampening throughout",
-            "explored_volume",
-            AOQ,
-            At("aoq dampening throughout"),
-            +1,
-            VOLUME,
-        ),
+        Part("explored volume, AOQ - with dampening throughout", VOLUME, AOQ, DAMPENED, +1),
     ),
     Claim(
         "widening-calms",
@@ -172,35 +153,26 @@ CLAIMS = (
         (
             Part(
                 "rank correlation of s_le and crossing rate within a run",
-                "widen_correlation",
+                CORRELATION,
                 AOQ,
                 None,
                 -1,
-                "correlation",
-                says="crossings rise|fall as levels widen (rank {})",
+                "crossings rise|fall as levels widen (rank {})",
             ),
             Part(
                 "change of the crossing rate over the stage, AOQ - AOQ with levels held",
-                "widen_calmed",
+                CALMED_CROSSINGS,
                 AOQ,
-                At("aoq held levels"),
+                HELD,
                 -1,
-                RATE,
-                says="widening calms crossings {} less|more than levels held",
+                "widening calms crossings {} less|more than levels held",
             ),
         ),
         (
-            Part("growth of s_le over the stage", "widen_growth", AOQ, None, +1, "share of itself"),
-            Part("change of the crossing rate over the stage, AOQ", "widen_calmed", AOQ, None, -1, RATE),
-            Part(
-                "change of the crossing rate over the stage, levels held",
-                "widen_calmed",
-                At("aoq held levels"),
-                None,
-                -1,
-                RATE,
-            ),
-            _error("AOQ - AOQ with levels held", At("aoq held levels")),
+            Part("growth of s_le over the stage", GROWTH, AOQ, None, +1),
+            Part("change of the crossing rate over the stage, AOQ", CALMED_CROSSINGS, AOQ, None, -1),
+            Part("change of the crossing rate over the stage, levels held", CALMED_CROSSINGS, HELD, None, -1),
+            _error("AOQ - AOQ with levels held", HELD),
         ),
         "A crossing rate that falls for other reasons (a learning rate that falls, a loss that settles) also "
         "correlates; the control with held levels has those reasons too.",
@@ -212,33 +184,22 @@ CLAIMS = (
         (
             Part(
                 "change of the oscillating share over the stage, AOQ - AOQ without dampening",
-                "oscillating_calmed",
+                CALMED_SHARE,
                 AOQ,
-                At("aoq no dampening"),
+                UNDAMPENED,
                 -1,
-                "share",
-                says="oscillation calms {} less|more with dampening",
+                "oscillation calms {} less|more with dampening",
             ),
             Part(
                 "change of the oscillating share over the stage, AOQ",
-                "oscillating_calmed",
+                CALMED_SHARE,
                 AOQ,
                 None,
                 -1,
-                "share",
-                says="late oscillation grows|shrinks by {}",
+                "late oscillation grows|shrinks by {}",
             ),
         ),
-        (
-            Part(
-                "crossings in the last stage, AOQ - without dampening",
-                "crossings_dampen",
-                AOQ,
-                At("aoq no dampening"),
-                -1,
-                RATE,
-            ),
-        ),
+        (Part("crossings in the last stage, AOQ - without dampening", LAST_CROSSINGS, AOQ, UNDAMPENED, -1),),
         "Where the learning rate falls to zero, oscillation calms without dampening; the control shows how much.",
     ),
 )
