@@ -63,10 +63,12 @@ class LSQ(UniformQuantizer):
         return self
 
     def for_inputs(self, rule: InputRule) -> LSQ:
+        """Return a copy, or one whose sign follows ``rule``; its first dimension is a batch and does not count in N."""
         signed = rule == "signed"
-        if self.grid.signed == signed:
-            return copy.deepcopy(self)
-        return LSQ(self.bits, signed=signed, scale_gradient=self.scale_gradient, batched=self.batched)
+        same = self.grid.signed == signed
+        own = copy.deepcopy(self) if same else LSQ(self.bits, signed=signed, scale_gradient=self.scale_gradient)
+        own.batched = True
+        return own
 
     @property
     def threshold_step(self) -> Tensor:

@@ -33,7 +33,24 @@ def test_lsq_takes_the_sign_of_the_rule_and_keeps_its_settings(signed):
     assert all(q.bits == 3 for q in (unsigned, negative, shifted))
     assert not any(q.scale_gradient for q in (unsigned, negative, shifted.inner))
     assert all(q.batched for q in (unsigned, negative, shifted.inner))
-    assert not any(build(LSQ(3, signed=signed), rule).batched for rule in ("unsigned", "signed"))
+    assert all(build(LSQ(3, signed=signed), rule).batched for rule in ("unsigned", "signed"))
+
+
+def test_the_gradient_of_an_input_step_does_not_depend_on_how_the_batch_is_split(images):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Flatten(), nn.LazyLinear(3)).double()
+    images = images.double()
+    net(images)
+    quantize(net, weights=AOQ(2), activations=LSQ(2), sample=images, skip=[])
+    steps = [step for quantizer in activation_quantizers(net).values() for step in quantizer.parameters()]
+    found = []
+    for parts in (1, 4):
+        net.zero_grad()
+        for part in images.chunk(parts):
+            (net(part).square().mean() / parts).backward()
+        found.append([step.grad.clone() for step in steps])
+    assert steps
+    torch.testing.assert_close(*found)
 
 
 @pytest.mark.parametrize(
