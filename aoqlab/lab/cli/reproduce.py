@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import re
 import textwrap
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..shared import paths
 from .options import whole
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from ..claims import Results
 
 WIDTH = 100
 
@@ -56,47 +57,34 @@ def reproduce(options: argparse.Namespace) -> None:
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; finished runs are kept, the same command makes the others") from None
-    print(verdicts_text(results.claims[results.claims["budget"] == options.budget]))
+    here = results.claims[results.claims["budget"] == options.budget]
+    print(verdicts_text(dataclasses.replace(results, claims=here)))
     print(f"\nTables: {paths.results_dir()}")
     if not options.no_report and paths.notebooks_dir().is_dir():
         print(f"Report: {report_page.html()}")
 
 
 def listing() -> str:
-    """List every claim with the statistics that decide it."""
+    """List every claim with what decides it, for a terminal."""
+    from ..claims import CLAIMS
+    from ..claims.report import protocol
+
+    return _plain("\n\n".join(protocol(claim) for claim in CLAIMS.values()))
+
+
+def verdicts_text(results: Results) -> str:
+    """Return the verdicts for a terminal, and after each family what would change its verdicts."""
     from ..claims import FAMILIES
+    from ..claims.report import change_of_mind, findings_of
 
-    lines = []
+    tried, blocks = set(results.claims["claim"]), []
     for family, found in FAMILIES.items():
-        lines.append(f"\n{family}")
-        for claim in found:
-            lines += [f"  {claim.id} (the paper's finding {claim.finding})", *_wrapped(claim.sentence, 4)]
-            lines += [f"      decided by: {part.statistic} [{part.measure.unit}]" for part in claim.parts]
-    return "\n".join(lines).lstrip("\n")
+        own = [findings_of(results, claim) for claim in found if claim.id in tried]
+        blocks += [*own, change_of_mind(results, family)] if own else []
+    return _plain("\n\n".join(blocks))
 
 
-def verdicts_text(table: pd.DataFrame) -> str:
-    """Return the verdicts for a terminal, a block per claim."""
-    lines: list[str] = []
-    for _, rows in table.groupby("claim", sort=False):
-        lines += ["", *_wrapped(f"{rows['claim'].iloc[0]}: {rows['sentence'].iloc[0]}", 0)]
-        lines += [_verdict_line(row) for row in rows.to_dict("records")]
-    return "\n".join(lines)
-
-
-def _verdict_line(row: dict[str, object]) -> str:
-    head = f"  {str(row['verdict']).upper():<15} on {row['data']}"
-    effect = f"{row['statistic']}: {row['effect']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}] {row['unit']}"
-    more = [f"{row['agree']}/{row['n']} seeds agree"]
-    needed = row["seeds_needed"]
-    if isinstance(needed, float) and needed == needed:  # NaN where nothing is undecided
-        more.append(
-            "no number of seeds up to 1000 would settle it" if needed > 1000 else f"{needed:.0f} seeds would settle it"
-        )
-    if row["reason"]:
-        more.append(str(row["reason"]))
-    return "\n".join([head, f"      {effect}", f"      {'; '.join(more)}"])
-
-
-def _wrapped(text: str, indent: int) -> Sequence[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))
+def _plain(markdown: str) -> str:
+    """Return Markdown without its marks, wrapped."""
+    lines = re.sub("[*`]", "", markdown).splitlines()
+    return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines)
