@@ -113,12 +113,6 @@ def _prototype(settings: Mapping[str, Any]) -> Quantizer | None:
         return None
 
 
-def _kinds(quantizer: Quantizer | None) -> tuple[str, ...]:
-    name = type(quantizer).__name__.lower()
-    grid = quantizer.grid if quantizer else None
-    return tuple(kind for kind in KINDS if grid and kind in (name, f"{name}-{grid.kind}"))
-
-
 def _copied(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", copy=True)
 
@@ -141,16 +135,17 @@ def _learned(state: Mapping[str, Tensor], layer: str, quantizer: Quantizer | Non
     own = {key.rpartition(".")[2]: value for key, value in state.items() if key.startswith(layer + _QUANTIZER)}
     if "threshold_interval" in own:
         threshold, level, shrink = own["threshold_interval"], own["level_interval"], float(own["shrink"])
-        candidates: tuple[str, ...] = ("aoq-mid-rise", "aoq-mid-tread")
+        kinds: tuple[str, ...] = ("aoq-mid-rise", "aoq-mid-tread")
     elif "step" in own:
-        threshold, level, shrink, candidates = own["step"], own["step"], 1.0, ("lsq", "statsq")
+        threshold, level, shrink, kinds = own["step"], own["step"], 1.0, ("lsq", "statsq")
     else:
         return None
-    inner = quantizer.unwrapped if quantizer else None
-    if inner and inner.coupled:
-        threshold = level
+    if quantizer:
+        inner = quantizer.unwrapped
+        name = type(inner).__name__.lower()
+        kinds = tuple(kind for kind in KINDS if inner.grid and kind in (name, f"{name}-{inner.grid.kind}"))
+        threshold = level if inner.coupled else threshold
     means = float(threshold.mean()), float(level.mean())
-    kinds = _kinds(inner) if inner else candidates
     if not kinds or not all(map(math.isfinite, (*means, shrink))):
         return None
     bits = quantizer.bits if quantizer else None

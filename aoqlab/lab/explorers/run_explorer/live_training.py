@@ -23,9 +23,10 @@ from ...plots import method_label
 from ...training import Result, TrainConfig, train
 from ...training.config import FULL_PRECISION
 from ...training.engine import Stopped, Trainer
+from ...training.run import tables_of
 from ..base import Menu
 from .explorer import NONE, Runs
-from .sources import Source, sources, training_source
+from .sources import Source, sources
 
 _SUMMARY = (
     *("method", "bits", "arch", "seed", "epochs", "accuracy", "accuracy_start"),
@@ -96,7 +97,8 @@ class Training(Runs):
             accuracy = float(start.result["accuracy"])
 
             def follow(row: Mapping[str, Any], trainer: Trainer) -> None:
-                source, epoch = training_source(key, trainer, accuracy), row["epoch"]
+                tables, epoch = tables_of(trainer), row["epoch"]
+                source = Source(key, trainer.config.to_dict(), lambda name: tables.get(name, pd.DataFrame()), accuracy)
                 moved = {"first": key, "second": self._next_to(key, source)} if key not in self.offered else {}
                 ended = epoch == trainer.config.epochs
                 self.offer(key, source, **moved, **({"epoch": epoch} if moved or ended else {}))

@@ -12,8 +12,6 @@ import pandas as pd
 from ...plots import method_label
 from ...training import stored
 from ...training.config import FULL_PRECISION
-from ...training.engine import Trainer
-from ...training.run import tables_of
 
 _TABLES = ("history", "levels", "intervals", "metrics", "transitions")
 
@@ -62,12 +60,6 @@ def sources(samples: bool = True) -> tuple[dict[str, Source], list[str]]:
             else:
                 found[key] = _stored_source(run, folder / run.name, sample)
     return found, without
-
-
-def training_source(run: str, trainer: Trainer, start_accuracy: float) -> Source:
-    """Return what a trainer has measured so far; its tables do not change when it trains further."""
-    tables = tables_of(trainer)
-    return Source(run, trainer.config.to_dict(), lambda name: tables.get(name, pd.DataFrame()), start_accuracy)
 
 
 def brief_titles(runs: Sequence[Source]) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ... import plots
@@ -35,23 +34,19 @@ def drawn(
     surfaces, middle, bottom = figure.subplots(3, 2)
     ends = history[history["step"] == history["step"].max()].rename(columns={"setting": "value"})
     means = ends.groupby(["method", "lr", "value"])[measure].mean()
-    limits = float(means.min()), float(means.max())
+    limits, loss = (float(means.min()), float(means.max())), measure == "loss"
     for ax, (method, name) in zip(surfaces, METHODS.items(), strict=True):
         own = ends[ends["method"] == method].drop(columns=list(METHODS.values())).rename(columns={"value": name})
-        _draw_surface(ax, own, name, measure, limits)
+        plots.interval_surface(
+            own, x=name, value=measure, log=loss, limits=limits, lower_is_better=loss, best=loss, annotate=False, ax=ax
+        )
         for color, size in (("white", 13), ("black", 10)):
-            ax.plot(
-                *(place + 0.5 for place in places[method]),
-                "o",
-                markersize=size,
-                markerfacecolor="none",
-                color=color,
-                markeredgewidth=2,
-            )
+            ring = {"markersize": size, "markerfacecolor": "none", "color": color, "markeredgewidth": 2}
+            ax.plot(*(place + 0.5 for place in places[method]), "o", **ring)
         ax.set_title(plots.method_label(method), loc="left")
     for ax, (title, table) in zip(middle, courses, strict=True):
         table = table.assign(progress=table["step"] / table["step"].max())
-        plots.crossings_over_time(table, x="progress", y=measure, unit="seed", logy=measure == "loss", ax=ax)
+        plots.crossings_over_time(table, x="progress", y=measure, unit="seed", logy=loss, ax=ax)
         ax.set_title(title, loc="left")
     for ax, (method, counts) in zip(bottom, origins.items(), strict=True):
         limits = float(edges[0]), float(edges[-1])
@@ -68,11 +63,3 @@ def _weights(counts: np.ndarray, ends: np.ndarray, edges: np.ndarray, levels: np
     whole = np.column_stack([counts, ends - counts.sum(1)]).astype(int)
     level, bin_ = (index.ravel() for index in np.indices(whole.shape))
     return pd.DataFrame({"weight": places[bin_].repeat(whole.ravel()), "level": levels[level].repeat(whole.ravel())})
-
-
-def _draw_surface(ax: Axes, ends: pd.DataFrame, name: str, measure: str, limits: tuple[float, float]) -> None:
-    """Draw a surface; loss by its logarithm, with its least value marked."""
-    loss = measure == "loss"
-    plots.interval_surface(
-        ends, x=name, value=measure, log=loss, limits=limits, lower_is_better=loss, best=loss, annotate=False, ax=ax
-    )
