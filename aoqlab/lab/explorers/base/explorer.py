@@ -213,13 +213,8 @@ class Explorer(anywidget.AnyWidget):
 
     def static_html(self) -> str:
         """Return the explorer in its present state as HTML that fetches nothing and needs no kernel."""
-        payload = {
-            "state": self.state,
-            "data": self.static_data(),
-            "_controls": self._controls,
-            "_title": self._title,
-            "_page": self._page,
-        }
+        names = ("state", "_controls", "_title", "_page")
+        payload = {"data": self.static_data()} | {name: getattr(self, name) for name in names}
         # "<" would end the script element where data held "</script>"
         inline = json.dumps(payload, allow_nan=False, default=portable).replace("<", "\\u003c")
         return (

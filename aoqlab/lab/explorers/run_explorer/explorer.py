@@ -88,11 +88,7 @@ class Runs(Explorer):
         epoch = Slider("epoch", "epoch", range(epochs + 1), start=last, play=120)
         super().__init__(
             "Runs",
-            [
-                *form,
-                *self._menus(first, second, most),
-                epoch,
-            ],
+            [*form, *self._menus(first, second, most), epoch],
             data={
                 "runs": {name: course.message() for name, course in loaded.items()},
                 "offered": self._described(),
