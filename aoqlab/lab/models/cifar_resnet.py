@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -12,29 +12,22 @@ from torch.nn import functional as F
 from ...surgery.inputs import rectified
 
 Shortcut = Literal["A", "B"]
-SHORTCUTS: tuple[Shortcut, ...] = ("A", "B")
 DEPTHS = (20, 32, 44, 56, 110)
 
 
-def padded_shortcut(x: Float[Tensor, "n c h w"], channels: int) -> Float[Tensor, "n channels_out h_out w_out"]:
-    """Every second pixel of ``x``, with as many channels of zeros before as after the ones there are.
-
-    No weights: option A of He et al., Deep Residual Learning for Image Recognition (2016), section 4.2.
-    """
-    more = (channels - x.shape[1]) // 2
-    return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, more, more))
-
-
 class PaddedShortcut(nn.Module):
-    """``padded_shortcut`` to a number of channels, as a layer."""
+    """Every second pixel, with as many channels of zeros before as after the ones there are; no weights.
+
+    Option A of He et al., Deep Residual Learning for Image Recognition (2016), section 4.2.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n channels_out h_out w_out"]:
-        """Half the image size, more channels."""
-        return padded_shortcut(x, self.channels)
+        more = (self.channels - x.shape[1]) // 2
+        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, more, more))
 
 
 class Block(nn.Module):
@@ -66,7 +59,7 @@ class CifarResNet(nn.Module):
     """Residual network of ``depth`` = 6k + 2 layers: a 3x3 convolution, three stages of k blocks, one linear layer.
 
     Where the image shrinks, the shortcut is a 1x1 convolution with batch norm (option ``"B"``) or has no weights
-    (option ``"A"``, ``padded_shortcut``). Weights start as in the widely used CIFAR code: He's normal distribution,
+    (option ``"A"``, :class:`PaddedShortcut`). Weights start as in the widely used CIFAR code: He's normal distribution,
     std sqrt(2 / fan-in), also for the linear layer. Layers are named as in the published checkpoints.
     Source: He et al., Deep Residual Learning for Image Recognition (2016), section 4.2.
     """
@@ -75,7 +68,7 @@ class CifarResNet(nn.Module):
         super().__init__()
         if depth < 8 or depth % 6 != 2:
             raise ValueError(f"depth must be 6k + 2 (20, 32, 44, …), got {depth}")
-        if shortcut not in SHORTCUTS:
+        if shortcut not in get_args(Shortcut):
             raise ValueError(f"shortcut must be 'A' or 'B', got {shortcut!r}")
         self.depth, self.option = depth, shortcut
         blocks = (depth - 2) // 6

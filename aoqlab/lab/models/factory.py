@@ -10,7 +10,7 @@ from torch import nn
 from ..shared import paths
 from . import timm_models
 from .checkpoints import State, load_weights, read_weights
-from .cifar_resnet import DEPTHS, SHORTCUTS, CifarResNet, Shortcut
+from .cifar_resnet import DEPTHS, CifarResNet, Shortcut
 from .digits_cnn import DigitsNet
 
 CIFAR_RESNETS = {f"resnet{depth}": depth for depth in DEPTHS}
@@ -19,7 +19,9 @@ DIGITS = "digits_cnn"
 
 def names() -> list[str]:
     """Every name ``create`` takes: the CIFAR ResNets, the digits network, then timm's architectures."""
-    return [*CIFAR_RESNETS, DIGITS, *(name for name in timm_models.names() if name not in CIFAR_RESNETS)]
+    import timm  # takes seconds
+
+    return [*CIFAR_RESNETS, DIGITS, *(name for name in timm.list_models() if name not in CIFAR_RESNETS)]
 
 
 def create(
@@ -48,8 +50,6 @@ def create(
     ):
         if value < least:
             raise ValueError(f"{argument} must be at least {least}, got {value}")
-    if shortcut not in SHORTCUTS:
-        raise ValueError(f"shortcut must be 'A' or 'B', got {shortcut!r}")
     if shortcut != "B" and name not in CIFAR_RESNETS:
         raise ValueError(f"shortcut={shortcut!r} is for {', '.join(CIFAR_RESNETS)} alone, got {name}; leave it out")
     if pretrained and checkpoint is not None:
@@ -59,42 +59,37 @@ def create(
     if name in CIFAR_RESNETS and pretrained:
         raise ValueError(f"no weights of {name} are published by timm or torchvision; give a file: --checkpoint FILE")
 
-    if name not in CIFAR_RESNETS and name != DIGITS:
-        if not timm_models.exists(name):
-            raise ValueError(f"no network is called {name!r}; {_near(name)}")
-        sizes = {"num_classes": num_classes, "in_chans": in_chans, "image_size": image_size}
-        state = read_weights(checkpoint) if checkpoint is not None else None
-        net = timm_models.build(name, pretrained=pretrained, **sizes)
-        if state is not None and checkpoint is not None:
-            net = timm_models.load(net, state, checkpoint, name, new_head=new_head, **sizes)
-        return net
-
+    own = name == DIGITS or name in CIFAR_RESNETS
+    if not own and not timm_models.exists(name):
+        raise ValueError(f"no network is called {name!r}; {_near(name)}")
     if name == DIGITS and pretrained:
         checkpoint = paths.data_dir() / f"{DIGITS}.safetensors"
         if not checkpoint.is_file():
             raise FileNotFoundError(f"{checkpoint} is missing; make it with: bash run.sh digits")
-    state = read_weights(checkpoint) if checkpoint is not None else None
+    state, file = (None, "") if checkpoint is None else (read_weights(checkpoint), checkpoint)
+    if not own:
+        sizes = timm_models.Sizes(num_classes, in_chans, image_size)
+        net = timm_models.build(name, sizes, pretrained=pretrained)
+        return net if state is None else timm_models.load(net, state, file, name, sizes, new_head=new_head)
     if name == DIGITS:
         net, head = DigitsNet(num_classes, in_chans), "head"
     else:
         net, head = CifarResNet(CIFAR_RESNETS[name], num_classes, in_chans, shortcut), "linear"
         if state is not None:
-            _check_shortcut(state, shortcut, checkpoint)
-    if state is not None and checkpoint is not None:
-        load_weights(net, state, checkpoint, [head], new_head=new_head)
+            _check_shortcut(state, shortcut, file)
+    if state is not None:
+        load_weights(net, state, file, [head], new_head=new_head)
     return net
 
 
-def _check_shortcut(state: State, shortcut: Shortcut, file: str | Path | None) -> None:
+def _check_shortcut(state: State, shortcut: Shortcut, file: str | Path) -> None:
     """Only option B has weights in its shortcuts; anything but a CIFAR ResNet is left to the comparison of names."""
     if not any(name.startswith("layer1.0.conv1.") for name in state):
         return
     found: Shortcut = "B" if any(".shortcut." in name for name in state) else "A"
     if found != shortcut:
-        kind = {"A": "without weights", "B": "with 1x1 convolutions"}
         raise ValueError(
-            f"checkpoint {file} has shortcuts of option {found} ({kind[found]}), the network of option {shortcut} "
-            f"({kind[shortcut]}); use shortcut={found!r}"
+            f"checkpoint {file} has shortcuts of option {found}, the network has {shortcut}; use shortcut={found!r}"
         )
 
 

@@ -8,23 +8,27 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .checkpoints import load_weights, misfit, prepared
+from .checkpoints import misfit, prepared
 
 MISUSE = (AssertionError, KeyError, RuntimeError, TypeError, ValueError)
 PROBE_SECONDS = 5
 """How long a server may take to answer; the download library alone would retry for most of a minute."""
 
 
-def names() -> list[str]:
-    """All architectures of the installed timm; takes seconds, because it imports timm."""
-    import timm
+class Sizes(NamedTuple):
+    """What a network takes and gives."""
 
-    return list(timm.list_models())
+    num_classes: int
+    in_chans: int
+    image_size: int
+
+    def __str__(self) -> str:
+        return f"{self.image_size}x{self.image_size} images of {self.in_chans} channels in {self.num_classes} classes"
 
 
 def exists(name: str) -> bool:
@@ -34,7 +38,7 @@ def exists(name: str) -> bool:
     return not set(name) & set(":/\\") and bool(is_model(name.partition(".")[0]))
 
 
-def build(name: str, *, num_classes: int, in_chans: int, image_size: int, pretrained: bool = False) -> nn.Module:
+def build(name: str, sizes: Sizes, *, pretrained: bool) -> nn.Module:
     """Build a timm classifier for square images of ``image_size`` pixels.
 
     Transformers are built for that size; convolutional networks take any size, so they are only tried at it. With
@@ -42,57 +46,49 @@ def build(name: str, *, num_classes: int, in_chans: int, image_size: int, pretra
     and ``image_size``. Raises ``ValueError`` if the architecture cannot do that, ``ConnectionError`` without network.
     """
     _check_tag(name)
-    sizes = (num_classes, in_chans, image_size)
     if pretrained:
-        return _tried(_downloaded(name, *sizes), name, *sizes)
+        return _tried(_downloaded(name, sizes), name, sizes)
     try:
-        net = _create(name, *sizes)
+        net = _create(name, sizes)
     except Exception as error:  # each architecture has its own way to fail
-        raise ValueError(f"{name} cannot be built for {_wish(*sizes)}: {_line(error)}") from error
-    return _tried(net, name, *sizes)
+        raise ValueError(f"{name} cannot be built for {sizes}: {_line(error)}") from error
+    return _tried(net, name, sizes)
 
 
 def load(
-    net: nn.Module,
-    state: Mapping[str, Tensor],
-    file: str | Path,
-    name: str,
-    *,
-    num_classes: int,
-    in_chans: int,
-    image_size: int,
-    new_head: bool = False,
+    net: nn.Module, state: Mapping[str, Tensor], file: str | Path, name: str, sizes: Sizes, *, new_head: bool
 ) -> nn.Module:
-    """``net`` with the weights of a file; the other arguments are those ``net`` was built with.
+    """``net`` with the weights of a file; ``name`` and ``sizes`` are those that ``net`` was built with.
 
     A file that was made for another image size or number of channels, or in the names of the original authors, is
     converted as timm converts its own downloads, for which the network is built again.
     """
-    heads = _heads(net)
-    wanted = prepared(net, state, file, heads, new_head=new_head)
+    config: Any = net.pretrained_cfg
+    heads = config.get("classifier") or ()  # two in distilled transformers
+    wanted = prepared(net, state, file, (heads,) if isinstance(heads, str) else heads, new_head=new_head)
     problem = misfit(net, wanted)
     if not problem:
-        load_weights(net, wanted, file, heads)
+        net.load_state_dict(wanted)
         return net
-    overlay = {"state_dict": wanted, "num_classes": num_classes, "label_offset": None}
+    overlay = {"state_dict": wanted, "num_classes": sizes.num_classes, "label_offset": None}
     try:
         # Strict, because the class counts agree: nothing stays untouched in silence.
-        converted = _create(name, num_classes, in_chans, image_size, pretrained=True, pretrained_cfg_overlay=overlay)
+        converted = _create(name, sizes, pretrained=True, pretrained_cfg_overlay=overlay)
     except Exception as error:  # timm's converters meet names they were not written for
         raise ValueError(
             f"checkpoint {file} does not fit {name}: {problem}; name the network it was made with"
         ) from error
-    converted.pretrained_cfg = converted.default_cfg = net.pretrained_cfg  # without a second copy of the weights
+    converted.pretrained_cfg = converted.default_cfg = config  # without a second copy of the weights
     return converted
 
 
-def _create(name: str, num_classes: int, in_chans: int, image_size: int, **options: Any) -> nn.Module:
+def _create(name: str, sizes: Sizes, **options: Any) -> nn.Module:
     """``img_size`` goes to the architectures that have it; the others say so before they draw any weight."""
     import timm
 
-    options |= {"num_classes": num_classes, "in_chans": in_chans}
+    options |= {"num_classes": sizes.num_classes, "in_chans": sizes.in_chans}
     try:
-        net: nn.Module = timm.create_model(name, img_size=image_size, **options)
+        net: nn.Module = timm.create_model(name, img_size=sizes.image_size, **options)
     except TypeError as error:
         if "img_size" not in str(error):
             raise
@@ -100,54 +96,39 @@ def _create(name: str, num_classes: int, in_chans: int, image_size: int, **optio
     return net
 
 
-def _downloaded(name: str, num_classes: int, in_chans: int, image_size: int) -> nn.Module:
+def _downloaded(name: str, sizes: Sizes) -> nn.Module:
     address = _address(name)
     with _network(address) as trouble:
         try:
-            return _create(name, num_classes, in_chans, image_size, pretrained=True)
+            return _create(name, sizes, pretrained=True)
         except Exception as error:  # of the operating system, of timm, or of whichever library downloads
             # Some errors of the download library are both; what the system says comes first.
             if isinstance(error, MISUSE) and not isinstance(error, OSError):
-                wish = _wish(num_classes, in_chans, image_size)
-                raise ValueError(f"published weights of {name} do not serve for {wish}: {_line(error)}") from error
+                raise ValueError(f"published weights of {name} do not serve for {sizes}: {_line(error)}") from error
             raise ConnectionError(
                 f"the weights of {name} could not be downloaded from {address} ({trouble or _line(error)}); "
                 "download them elsewhere and give the file: --checkpoint FILE"
             ) from error
 
 
-def _tried(net: nn.Module, name: str, num_classes: int, in_chans: int, image_size: int) -> nn.Module:
+def _tried(net: nn.Module, name: str, sizes: Sizes) -> nn.Module:
     """``net``, which has shown that it turns one image into ``num_classes`` numbers."""
     was_training = net.training
-    images = torch.zeros(1, in_chans, image_size, image_size)
+    images = torch.zeros(1, sizes.in_chans, sizes.image_size, sizes.image_size)
     try:
         with torch.no_grad():
             logits = net.eval()(images)
     except Exception as error:
-        wish = _wish(num_classes, in_chans, image_size)
+        config: Any = net.pretrained_cfg
+        native = config.get("input_size")
+        hint = f", such as {native[-1]}, which it was made for" if native else ""
         raise ValueError(
-            f"{name} does not work on {wish} ({_line(error)}); choose another image_size{_native(net)}"
+            f"{name} does not work on {sizes} ({_line(error)}); choose another image_size{hint}"
         ) from error
-    if not isinstance(logits, Tensor) or logits.shape != (1, num_classes):
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"{name} is no classifier: one image gives {shape}, not (1, {num_classes}); choose another")
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if shape != (1, sizes.num_classes):
+        raise ValueError(f"{name} is no classifier: one image gives {shape}, not (1, {sizes.num_classes})")
     return net.train(was_training)
-
-
-def _wish(num_classes: int, in_chans: int, image_size: int) -> str:
-    return f"{image_size}x{image_size} images of {in_chans} channels in {num_classes} classes"
-
-
-def _native(net: nn.Module) -> str:
-    size = net.pretrained_cfg.get("input_size") if isinstance(net.pretrained_cfg, dict) else None
-    return f", such as {size[-1]}, which it was made for" if size else ""
-
-
-def _heads(net: nn.Module) -> tuple[str, ...]:
-    """Names of the last layers, two in distilled transformers."""
-    config = net.pretrained_cfg
-    found = config.get("classifier") if isinstance(config, dict) else None
-    return (found,) if isinstance(found, str) else tuple(found or ())
 
 
 def _check_tag(name: str) -> None:
@@ -174,10 +155,7 @@ def _network(address: str) -> Iterator[str]:
     """Asks once whether ``address`` answers; if not, what is inside sees the cache alone. Gives the reason, or ""."""
     from huggingface_hub import constants
 
-    if constants.HF_HUB_OFFLINE:
-        yield "HF_HUB_OFFLINE is set"
-        return
-    trouble = _unreachable(address)
+    trouble = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else _unreachable(address)
     offline, seconds = constants.HF_HUB_OFFLINE, socket.getdefaulttimeout()
     if trouble:
         constants.HF_HUB_OFFLINE = True

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from aoqlab.lab.models import CifarResNet, DigitsNet
-from aoqlab.lab.models.cifar_resnet import padded_shortcut
+from aoqlab.lab.models.cifar_resnet import PaddedShortcut
 
 
 def count(net):
@@ -81,7 +81,7 @@ def test_option_b_computes_what_the_formula_says():
 
 def test_the_padded_shortcut_on_numbers():
     x = torch.arange(1.0, 10.0).reshape(1, 1, 3, 3).repeat(1, 2, 1, 1)
-    out = padded_shortcut(x, 4)
+    out = PaddedShortcut(4)(x)
     assert out[0, [0, 3]].abs().sum() == 0
     assert out[0, 1].tolist() == out[0, 2].tolist() == [[1, 3], [7, 9]]
 
