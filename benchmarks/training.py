@@ -35,7 +35,7 @@ def data(images: int, side: int):
     is_train = torch.ones(images, dtype=torch.bool)
     is_train[-10:] = False
     return in_memory(
-        "random", pixels, labels, is_train, classes=[str(i) for i in range(10)], description="random numbers",
+        "random", pixels, labels, is_train, classes=[str(i) for i in range(10)],
         flip=True, image_size=None, fingerprint="random", device=torch.device("cuda" if GPU else "cpu"),
     )  # fmt: skip
 

@@ -5,4 +5,3 @@ from .base import TestSplit as TestSplit
 from .base import TrainSplit as TrainSplit
 from .load import folder_of as folder_of
 from .load import load as load
-from .load import names as names

@@ -104,8 +104,6 @@ class Dataset:
     """A data set ready to train on: what is in it and its two splits."""
 
     name: str
-    description: str
-    """One or two sentences: size, where it is, how it was split, how training images are augmented."""
     classes: tuple[str, ...]
     in_chans: int
     image_size: int

@@ -32,10 +32,6 @@ def load_folder(folder: Path, *, image_size: int | None, device: torch.device, w
     )
     sizes, channels, pixels = looked["sizes"], looked["channels"], looked["pixels"]
     native = _native_size(paths, sizes, image_size)
-    train_count = sum(tree.is_train)
-    counts = f"{train_count:,} training and {len(paths) - train_count:,} test images"
-    about = f"{folder.name}: {counts} of {len(tree.classes)} classes in {folder}, {tree.split}"
-
     stored = None
     if len(pixels):
         depth = _one_depth(paths, channels)
@@ -43,7 +39,6 @@ def load_folder(folder: Path, *, image_size: int | None, device: torch.device, w
             stored = pixels.view(len(sizes), native, native, depth)
         elif image_size is not None and len(sizes) * image_size**2 * depth <= LIMIT:
             stored = fitted(pixels, sizes, depth, image_size)
-            about += f", scaled to {image_size} pixels"
     if stored is not None:
         return in_memory(
             folder.name,
@@ -51,7 +46,6 @@ def load_folder(folder: Path, *, image_size: int | None, device: torch.device, w
             torch.tensor(labels),
             torch.tensor(tree.is_train),
             classes=tree.classes,
-            description=about,
             fingerprint=tree.fingerprint,
             flip=True,
             image_size=image_size,
@@ -60,10 +54,8 @@ def load_folder(folder: Path, *, image_size: int | None, device: torch.device, w
 
     size = image_size or native
     assert size is not None, "_native_size raises where both are missing"
-    depth, grey = int(channels.max()), int((channels == 1).sum())
-    if depth == 3 and grey:  # photographs, as in ImageNet itself
-        about += f", {grey:,} grey images read as colour"
-    return streaming(tree, channels=depth, description=about, image_size=size, device=device, workers=workers)
+    # Grey photographs among others are read as colour: ImageNet itself has some.
+    return streaming(tree, channels=int(channels.max()), image_size=size, device=device, workers=workers)
 
 
 def _native_size(paths: Sequence[str], sizes: Tensor, image_size: int | None) -> int | None:

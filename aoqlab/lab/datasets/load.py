@@ -15,11 +15,6 @@ from .folder import load_folder
 from .named import NAMED
 
 
-def names() -> list[str]:
-    """Names that :func:`load` knows; anything else is a folder."""
-    return list(NAMED)
-
-
 def data_root(root: str | Path | None = None) -> Path:
     """Return where named data sets are: ``root``, otherwise ``$AOQLAB_DATA``, otherwise the project's ``data/``."""
     chosen = root or os.environ.get("AOQLAB_DATA")
@@ -35,7 +30,7 @@ def load(
     device: str | torch.device = "cpu",
     workers: int | None = None,
 ) -> Dataset:
-    """Load a data set by name (:func:`names`) or by folder: its own path, or the name of one in ``root``.
+    """Load a data set by name (digits, cifar10, cifar100) or by folder: its own path, or the name of one in ``root``.
 
     A folder holds ``train/`` and ``val/`` (or test, valid, validation) with a folder of images per class, or only the
     class folders, of which a fixed fifth is then held out. ``image_size`` resizes the images to that many pixels;

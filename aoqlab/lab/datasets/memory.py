@@ -54,7 +54,6 @@ def in_memory(
     is_train: Bool[Tensor, " n"],
     *,
     classes: Sequence[str],
-    description: str,
     fingerprint: str,
     flip: bool,
     image_size: int | None,
@@ -65,10 +64,9 @@ def in_memory(
     Another ``image_size`` resizes them once, or batch by batch where the resized images would take too much memory.
     Mean and standard deviation come from the training images.
     """
-    native, channels = pixels.shape[1], pixels.shape[3]
-    size = image_size or native
+    channels, size = pixels.shape[3], image_size or pixels.shape[1]
     fits = len(pixels) * size**2 * channels <= LIMIT
-    if size != native and fits:
+    if size != pixels.shape[1] and fits:
         pixels = resized_bytes(pixels, size)
     parts = [(pixels[mask], labels[mask]) for mask in (is_train, ~is_train)]
     mean, std = mean_and_std(parts[0][0])
@@ -77,11 +75,8 @@ def in_memory(
         MemoryImages(images.to(device), named.to(device), mean.to(device), std.to(device), flip, resize)
         for images, named in parts
     )
-    resizing = "" if size == native else f", resized from {native} pixels"
-    crops = f"crops from a frame of {train.padding} pixels{' and flips' if flip else ''}"
     return Dataset(
         name=name,
-        description=f"{description}{resizing}; in memory; {crops}.",
         classes=tuple(classes),
         in_chans=channels,
         image_size=size,

@@ -31,8 +31,6 @@ def digits(root: Path, download: bool, image_size: int | None, device: torch.dev
         torch.from_numpy(bunch.target.astype(np.int64))[order],
         torch.arange(len(pixels)) >= DIGITS_TEST,
         classes=[str(name) for name in bunch.target_names],
-        description=f"digits: {len(pixels) - DIGITS_TEST:,} training and {DIGITS_TEST} test images of 10 handwritten "
-        "digits, from scikit-learn",
         fingerprint="digits-1",
         flip=False,
         image_size=image_size,
@@ -67,15 +65,12 @@ def cifar(kind: str, root: Path, download: bool, image_size: int | None, device:
             raise ConnectionError(f"{kind} could not be downloaded into {root} ({error}); {remedy}") from error
         raise FileNotFoundError(f"{kind} is not in {root}, or damaged; pass --download, or {remedy}") from error
     pixels = torch.from_numpy(np.concatenate([half.data for half in halves]))
-    train, test = (len(half.data) for half in halves)
     return in_memory(
         kind,
         pixels,
         torch.tensor([label for half in halves for label in half.targets]),
-        torch.arange(len(pixels)) < train,
+        torch.arange(len(pixels)) < len(halves[0].data),
         classes=halves[0].classes,
-        description=f"{kind}: {train:,} training and {test:,} test images of {len(halves[0].classes)} classes in "
-        f"{root / source.base_folder}",
         fingerprint=f"{kind}-1",  # torchvision has compared the files with their published checksums
         flip=True,
         image_size=image_size,

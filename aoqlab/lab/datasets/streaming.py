@@ -90,9 +90,7 @@ def workers_here() -> int:
     return max(1, cores() // max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or 1)))
 
 
-def streaming(
-    tree: Tree, *, channels: int, description: str, image_size: int, device: torch.device, workers: int | None
-) -> Dataset:
+def streaming(tree: Tree, *, channels: int, image_size: int, device: torch.device, workers: int | None) -> Dataset:
     """Return a data set of image files, which are read again in every epoch.
 
     Training: random resized crop (8 … 100% of the area) and flip; test: resize, then the middle 87.5%. ``workers``
@@ -115,7 +113,6 @@ def streaming(
     )
     return Dataset(
         name=tree.folder.name,
-        description=f"{description}; read from disk at {image_size} pixels; random resized crops and flips.",
         classes=tree.classes,
         in_chans=channels,
         image_size=image_size,

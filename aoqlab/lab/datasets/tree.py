@@ -29,8 +29,6 @@ class Tree:
     samples: tuple[Sample, ...]
     is_train: tuple[bool, ...]
     classes: tuple[str, ...]
-    split: str
-    """How training and test images were told apart, for the reader."""
 
     def half(self, train: bool) -> list[Sample]:
         """Return the files of one split, in order."""
@@ -64,7 +62,7 @@ def list_tree(folder: Path) -> Tree:
         ]
         raise ValueError(f"train/ and {test}/ in {folder} differ in their classes: {'; '.join(only)}")
     is_train = (True,) * len(samples) + (False,) * len(test_samples)
-    return Tree(folder, (*samples, *test_samples), is_train, classes, f"trained on train/, tested on {test}/")
+    return Tree(folder, (*samples, *test_samples), is_train, classes)
 
 
 def _held_out(folder: Path, train: Path) -> Tree:
@@ -78,8 +76,7 @@ def _held_out(folder: Path, train: Path) -> Tree:
             raise ValueError(f"class folder {train / name} holds one image; put at least two in, to train and to test")
         order = np.random.default_rng(0).permutation(rows)
         is_train[order[: max(1, round(len(rows) / HELD_OUT))]] = False
-    why = "no test folder, so a fixed fifth of every class is held out for testing"
-    return Tree(folder, tuple(samples), tuple(is_train.tolist()), classes, why)
+    return Tree(folder, tuple(samples), tuple(is_train.tolist()), classes)
 
 
 def _samples(folder: Path) -> tuple[tuple[str, ...], list[Sample]]:

@@ -145,7 +145,3 @@ def test_an_unknown_name_lists_near_ones(tmp_path):
 def test_an_impossible_size_is_refused(size):
     with pytest.raises(ValueError, match="image_size must be at least 1"):
         datasets.load("digits", image_size=size)
-
-
-def test_names():
-    assert datasets.names() == ["digits", "cifar10", "cifar100"]

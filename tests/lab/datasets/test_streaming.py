@@ -41,7 +41,6 @@ def test_large_images_stream(photos):
     assert images.is_contiguous(memory_format=torch.channels_last)
     assert [len(labels) for _, labels in data.test.batches(5)] == [5, 5, 2]
     assert torch.cat([labels for _, labels in data.test.batches(5)]).tolist() == [0] * 6 + [1] * 6
-    assert "read from disk at 32 pixels" in data.description
 
 
 @pytest.mark.usefixtures("as_shipped")  # the checker of annotations draws from Python's generator
@@ -132,7 +131,7 @@ def test_normalised_with_the_statistics_of_imagenet(tmp_path, write_tree):
 def test_grey_photographs_among_colour_ones_are_read_as_colour(photos, write_image):
     write_image(photos / "val" / "ant" / "1.png", size=(70, 70), mode="L")
     data = datasets.load(photos, image_size=24, workers=0)
-    assert data.in_chans == 3 and "1 grey images read as colour" in data.description
+    assert data.in_chans == 3
     assert next(data.test.batches(3))[0].shape == (3, 3, 24, 24)
 
 
