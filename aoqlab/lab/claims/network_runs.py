@@ -55,7 +55,7 @@ def run(
 
     def make(wanted: Mapping[str, TrainConfig]) -> Iterator[tuple[str, Kept]]:
         keys, todo = list(wanted), list(wanted.values())
-        for place, outcome in outcomes(todo, jobs=jobs, measure=begin_and_end, starts=folder, diverged=True):
+        for place, outcome in outcomes(todo, jobs=jobs, measure=begin_and_end, starts=folder):
             yield keys[place], DIVERGED if outcome.diverged else _measured(outcome)
 
     return collect(_cells(configs, seeds, device), folder, make, progress)
