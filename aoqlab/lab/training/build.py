@@ -87,31 +87,27 @@ def quantized(start: nn.Module, config: TrainConfig, method: Method, data: Datas
     bits = config.activation_bits or config.bits
     activations = None if method.activations is None or bits == 32 else method.activations(bits)
     if weights is not None or activations is not None:
+        count = min(SAMPLE, len(data.train))
         quantize(
             model,
             weights=weights,
             activations=activations,
-            sample=data.train.sample(min(SAMPLE, len(data.train)), config.seed),
+            sample=None if activations is None else data.train.sample(count, config.seed),
             skip=config.skip,
             quantize_downsampling=config.quantize_downsampling,
         )
     return model
 
 
-def check(config: TrainConfig, method: Method, data: Dataset, start: nn.Module | None) -> None:
+def check(config: TrainConfig, data: Dataset, start: nn.Module | None) -> None:
     """Refuse what cannot be built or trained before anything is computed or written."""
     assert config.batch_size
+    method = methods.get(config.method, **config.method_options)
     data.train.steps(config.batch_size)
     if method.freezing is not None and config.track_every > 1:
         raise ValueError(f"{method.name} freezes by what the tracker sees at every step: track_every must be 1")
-    network = copy.deepcopy(start) if start is not None else create(config, data)
-    if method.weights is not None:
-        quantize(
-            network,
-            weights=method.weights(config.bits),
-            skip=config.skip,
-            quantize_downsampling=config.quantize_downsampling,
-        )
+    network = start if start is not None else create(config, data)
+    quantized(network, config, dataclasses.replace(method, activations=None), data)
     if config.teacher not in ("start", "none") and not config.full_precision:
         create(teacher_of(config), data)
 
@@ -133,14 +129,13 @@ def new_folder(config: TrainConfig, data: Dataset, place: Place) -> RunFolder:
             **provenance(),
         }
 
-    folder, path, taken = None, None, None
+    folder = taken = None
     if place.is_main:
         try:
             folder = RunFolder.create(config.name, config.default_name(), record)
-            path = folder.path
         except RunExistsError as error:
             taken = error
-    path, taken = place.from_main((path, taken))
+    path, taken = place.from_main((folder.path if folder else None, taken))
     if taken is not None:
         raise taken
     assert path is not None

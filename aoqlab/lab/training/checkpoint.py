@@ -117,20 +117,14 @@ def optimizer_state(optimizer: torch.optim.Optimizer, names: dict[Tensor, str]) 
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, names: dict[Tensor, str], flat: dict[str, Tensor]) -> None:
-    """Undo :func:`optimizer_state`; moments take the memory layout of their parameters."""
+    """Undo :func:`optimizer_state`; moments take the memory layout of their parameters.
+
+    Step counters go where the parameters are, as a fused optimizer has them.
+    """
     parameters = {name: parameter for parameter, name in names.items()}
     optimizer.state.clear()
     for key, value in part("optimizer", flat).items():
         name, _, what = key.rpartition("|")
-        parameter = parameters[name]
-        like = parameter if value.shape == parameter.shape and what != "step" else None
-        place = (
-            torch.empty_like(like) if like is not None else torch.empty_like(value, device=_home(optimizer, parameter))
-        )
-        optimizer.state[parameter][what] = place.copy_(value)
-
-
-def _home(optimizer: torch.optim.Optimizer, parameter: Tensor) -> torch.device:
-    """Adam keeps its step counters with the parameters only when it is fused or captured."""
-    group = optimizer.param_groups[0]
-    return parameter.device if group.get("fused") or group.get("capturable") else torch.device("cpu")
+        like = value if what == "step" else parameters[name]
+        place = torch.empty_like(like, device=parameters[name].device)
+        optimizer.state[parameters[name]][what] = place.copy_(value)

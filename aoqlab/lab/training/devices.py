@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from .config import TrainConfig
-from .distributed import leave_at_exit, prepare
+from .distributed import join
 
 T = TypeVar("T")
 
@@ -88,9 +88,7 @@ def place_for(config: TrainConfig) -> Place:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Place(device, precision)
     if not dist.is_initialized():
-        prepare()
-        dist.init_process_group("gloo" if on_cpu else "nccl")
-        leave_at_exit()
+        join("gloo" if on_cpu else "nccl")
     return Place(device, precision, dist.get_rank(), dist.get_world_size())
 
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import os
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import Any
 
 import torch
@@ -21,23 +19,15 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 
-def prepare() -> None:
-    """Prepare for a group of processes, before it begins.
-
-    Where ``torch.distributed.nn.functional`` is imported later, as others do, its functions hold the group until Python
-    ends.
-    """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        importlib.import_module("torch.distributed.nn.functional")
-
-
-@cache
-def leave_at_exit() -> None:
-    """Leave the group of processes before Python ends.
+def join(backend: str) -> None:
+    """Join the group of processes that ``torchrun`` started, and leave it before Python ends.
 
     Otherwise a thread of the group that frees its last tensors meets a Python that is being taken down, which ends the
-    thread, and with it the process: "terminate called without an active exception".
+    thread, and with it the process: "terminate called without an active exception". Were
+    ``torch.distributed.nn.functional`` imported later, as others do, its functions would hold the group until then.
     """
+    importlib.import_module("torch.distributed.nn.functional")
+    dist.init_process_group(backend)
     atexit.register(_leave)
 
 
@@ -98,14 +88,7 @@ class SyncedBatchNorm(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func is F.batch_norm:
-            call = dict(zip(_BATCH_NORM, args, strict=False)) | (kwargs or {})
-            if call.get("training"):
-                return synced_batch_norm(**call)
-        return func(*args, **(kwargs or {}))
-
-
-_BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+        return (synced_batch_norm if func is F.batch_norm else func)(*args, **(kwargs or {}))
 
 
 def synced_batch_norm(
@@ -114,11 +97,13 @@ def synced_batch_norm(
     running_var: Tensor | None = None,
     weight: Tensor | None = None,
     bias: Tensor | None = None,
-    training: bool = True,
+    training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """:func:`torch.nn.functional.batch_norm` in training mode over the batches of all processes; input (n, C, ...)."""
+    """:func:`torch.nn.functional.batch_norm`, in training mode over the batches of all processes; input (n, C, ...)."""
+    if not training:
+        return F.batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     world = dist.get_world_size()
     wide = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
     axes = [0, *range(2, input.ndim)]

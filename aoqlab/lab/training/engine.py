@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...grids import UniformGrid
 from ...losses import soft_cross_entropy
-from ...quantizers import Freezes, Quantizer
+from ...quantizers import Freezes
 from ...schedule import StageState
 from ...ste import encode_flat
 from ...surgery import activation_quantizers, weight_sites
@@ -59,20 +58,19 @@ class Trainer:
         teacher: nn.Module | None,
         data: Dataset,
         place: Place,
-        advance: Callable[[int], object] = lambda steps: None,
     ) -> None:
         assert config.epochs and config.batch_size and config.lr, "the configuration is resolved first"
         self.config, self.method, self.data, self.place = config, method, data, place
         self.world, self.rank, self.context = place.world, place.rank, place.autocast
-        self.advance = advance
+        self.advance: Callable[[int], object] = lambda steps: None
+        """Called with 1 after every step."""
         self.device = place.device
         self.model = channels_last(model.to(self.device))
         self.teacher = None if teacher is None else channels_last(teacher.to(self.device)).eval()
         self.steps_per_epoch = data.train.steps(config.batch_size)
         self.total_steps = config.epochs * self.steps_per_epoch
-        data.train.batches(
-            0, seed=0, batch_size=config.batch_size, rank=self.rank, world=self.world
-        )  # refuses odd shares
+        # Refuses odd shares.
+        data.train.batches(0, seed=0, batch_size=config.batch_size, rank=self.rank, world=self.world)
 
         sites = weight_sites(self.model)
         self.latents = {name: site.latent for name, site in sites.items()}
@@ -81,7 +79,9 @@ class Trainer:
         if method.freezing is not None and len(self.freezing) < len(sites):
             kinds = ", ".join(sorted({type(q).__name__ for q in self.quantizers.values()}))
             raise ValueError(f"method {method.name!r} freezes weights; its quantizers must be Freezing, got {kinds}")
-        self.common_grid = common_grid(list(self.quantizers.values()))
+        grids = {q.grid for q in self.quantizers.values()}
+        # With one grid for all, codes differ by a step per layer or channel alone.
+        self.common_grid = grids.pop() if len(grids) == 1 else None
         self.tracker: OscillationTracker | None = None
         if sites:
             record = config.record_every or max(1, self.total_steps // 100)
@@ -202,7 +202,11 @@ class Trainer:
 
     def _one_step(self, images: Tensor, labels: Tensor) -> None:
         config, progress = self.config, self.step / self.total_steps
-        self._seed(step_seed(config.seed, self.step, self.rank))  # dropout and the like
+        seed = step_seed(config.seed, self.step, self.rank)  # for dropout and the like
+        if self.device.type == "cpu":  # torch.manual_seed takes longer than the kernels of a small step
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
         self._enter(progress)
         assert config.lr
         for group in self.optimizer.param_groups:
@@ -252,12 +256,6 @@ class Trainer:
             interval = step.reshape(-1, *[1] * (latent.ndim - 1))
             latent.add_(noise * interval, alpha=spread)
 
-    def _seed(self, seed: int) -> None:
-        """Seed as torch.manual_seed does, which takes longer than a small step's kernels where there is no GPU."""
-        torch.default_generator.manual_seed(seed)
-        if self.device.type != "cpu":
-            torch.manual_seed(seed)
-
     def _task_loss(self, images: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
         """Return ``h * cross-entropy(labels) + (1 - h) * soft cross-entropy(teacher)``; h = 1 without a teacher."""
         share = self.config.hard_labels if self.ask_teacher is not None else 1.0
@@ -286,8 +284,10 @@ class Trainer:
         if not math.isfinite(loss) or not math.isfinite(weights):  # nothing that is broken becomes a checkpoint
             self._diverged(loss / count)
         self.sums.zero_()
-        row: dict[str, Any] = {"epoch": epoch + 1, "step": self.step, "train_loss": loss / count}
-        row |= {
+        row: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "step": self.step,
+            "train_loss": loss / count,
             "train_accuracy": right / count,
             "regulariser": penalty / count,
             "test_loss": None,
@@ -318,7 +318,7 @@ class Trainer:
         network = self.model if model is None else model
         return evaluate(network, batches, device=self.device, world=self.world, context=self.context)
 
-    def capture(self, digest: str) -> checkpoints.Checkpoint:
+    def capture(self) -> checkpoints.Checkpoint:
         """Return everything that the rest of the training depends on."""
         tensors = checkpoints.flatten("model", self.model.state_dict())
         tensors |= checkpoints.optimizer_state(self.optimizer, self.names)
@@ -326,7 +326,7 @@ class Trainer:
         if self.tracker is not None:
             tensors |= checkpoints.flatten("tracker", self.tracker.state_dict())
         meta = {
-            "digest": digest,
+            "digest": self.config.digest(),
             "metrics": self.metrics,
             "timing": self.timing,
             "interval_rows": self.intervals.rows,
@@ -339,9 +339,8 @@ class Trainer:
         self.step = saved.step
         # The stage says which parameters learn, and so which of them have moments.
         if self.method.schedule is not None and self.step:
-            self.stage = self.method.schedule((self.step - 1) / self.total_steps)
-            if self.step == self.total_steps:
-                self.stage = self.method.schedule(1.0)
+            entered = self.total_steps if self.step == self.total_steps else self.step - 1
+            self.stage = self.method.schedule(entered / self.total_steps)
             for quantizer in self.quantizers.values():
                 quantizer.set_stage(self.stage)
         self.model.load_state_dict(checkpoints.part("model", saved.tensors))
@@ -362,9 +361,3 @@ _TRACKED = (
     *("crossings", "crossings_per_step", "oscillations_per_step", "oscillating_share", "changed_share"),
     *("hamming_share", "levels_visited", "explored_volume"),
 )
-
-
-def common_grid(quantizers: Sequence[Quantizer]) -> UniformGrid | None:
-    """Return the grid that all quantizers share, so that their codes differ by a step per layer or channel alone."""
-    grids = {q.grid for q in quantizers}
-    return grids.pop() if len(grids) == 1 else None

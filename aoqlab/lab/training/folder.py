@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +123,9 @@ class RunFolder:
 
     def write_tables(self, tables: dict[str, pd.DataFrame]) -> None:
         """Parquet files, all of them or none."""
-        files = {self.path / f"{name}.parquet": _parquet(table) for name, table in tables.items()}
-        write_all_atomic(files)
+        write_all_atomic(
+            {self.path / f"{name}.parquet": partial(table.to_parquet, index=False) for name, table in tables.items()}
+        )
 
 
 def _remove_unfinished(runs: Path) -> None:
@@ -136,7 +138,3 @@ def _remove_unfinished(runs: Path) -> None:
             folder.hold()
             shutil.rmtree(path, ignore_errors=True)
         folder.release()
-
-
-def _parquet(table: pd.DataFrame) -> Any:
-    return lambda path: table.to_parquet(path, engine="pyarrow", index=False)

@@ -11,14 +11,6 @@ from torch import Tensor
 from ...quantizers import Quantizer
 from ...tracker.step_sizes import movement
 
-COLUMNS = (
-    "interval",
-    "movement",
-    "detrended_movement",
-    "reversal_rate",
-    "lag1_correlation",
-)
-
 
 class IntervalRecorder:
     """Collect the learned step sizes (mean over channels) of all layers after every step.

@@ -14,7 +14,6 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from ..shared.tables import as_text
-from .config import TrainConfig
 from .engine import Trainer
 
 
@@ -29,15 +28,14 @@ def audit_text(layers: pd.DataFrame) -> str:
 
 
 @contextmanager
-def progress_bar(trainer: Trainer, config: TrainConfig, quiet: bool) -> Iterator[Any]:
+def progress_bar(trainer: Trainer, quiet: bool) -> Iterator[Any]:
     """Make a bar that the trainer moves forward by steps."""
-    title = config.name or config.default_name()
     # In a log, where the bar cannot be redrawn, a line now and then is enough.
     watched = sys.stderr.isatty() or "ipykernel" in sys.modules
     with tqdm(
         total=trainer.total_steps,
         initial=trainer.step,
-        desc=title,
+        desc=trainer.config.name or trainer.config.default_name(),
         disable=quiet,
         unit="step",
         mininterval=0.1 if watched else 30.0,

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,20 +23,10 @@ from tqdm.auto import tqdm
 from ...kernels.native import keep_memory
 from ...surgery import quantized_layers
 from .. import methods
-from ..methods import Method
 from ..shared.files import write_atomic
 from ..shared.provenance import provenance
 from . import checkpoint as checkpoints
-from .build import (
-    absolute,
-    check,
-    create,
-    load_data,
-    new_folder,
-    quantized,
-    start_on,
-    teacher_of,
-)
+from .build import absolute, check, create, load_data, new_folder, quantized, start_on, teacher_of
 from .checkpoint import CheckpointError, CheckpointWarning
 from .config import TrainConfig
 from .devices import Place, channels_last, place_for
@@ -73,7 +64,6 @@ class Result:
 def train(
     config: TrainConfig,
     *,
-    method: Method | None = None,
     start: nn.Module | None = None,
     keep: bool = True,
     quiet: bool = False,
@@ -81,26 +71,24 @@ def train(
 ) -> Result:
     """Train by ``config``; with ``keep`` into a new folder ``data/runs/<name>/``, otherwise in memory alone.
 
-    ``method`` overrides the one that ``config`` names; ``start`` is a full-precision network to begin from instead of
-    the one that ``config`` describes (both only with ``keep=False``, since a folder could not say how to make them).
-    ``on_epoch(row, trainer)`` is called after each epoch. Ctrl-C and SIGTERM end the run with a checkpoint and raise
-    ``Stopped``. Raises ``RunExistsError`` if the name is taken.
+    ``start`` is a full-precision network to begin from instead of the one that ``config`` describes (only with
+    ``keep=False``, since a folder could not say how to make it). ``on_epoch(row, trainer)`` is called after each epoch.
+    Ctrl-C and SIGTERM end the run with a checkpoint and raise ``Stopped``. Raises ``RunExistsError`` if the name is
+    taken.
     """
-    if keep and (method is not None or start is not None):
-        raise ValueError("a run with a method or a start of its own is not kept: call train(..., keep=False)")
+    if keep and start is not None:
+        raise ValueError("a run with a start of its own is not kept: call train(..., keep=False)")
     with _threads(config.threads):
         keep_memory()
         place = place_for(config)
         data = load_data(config, place)
         config = absolute(config).resolved(Path(config.data).name, len(data.train), data.image_size)
-        method = method or methods.get(config.method, **config.method_options)
-        check(config, method, data, start)
+        check(config, data, start)
         folder = new_folder(config, data, place) if keep else None
         if folder is not None:
             config = dataclasses.replace(config, name=folder.path.name)
-        job = _Job(config, method, data, place, folder, start, quiet, on_epoch)
         try:
-            return job.run()
+            return _Job(config, data, place, folder, start, quiet, on_epoch).run()
         finally:
             if folder is not None:
                 folder.release()
@@ -129,8 +117,7 @@ def resume(name: str, *, quiet: bool = False, on_epoch: OnEpoch | None = None, w
                     f"the images in {config.data} are not those that {folder.path.name} was begun with; put them back, "
                     "or begin a new run"
                 )
-            method = methods.get(config.method, **config.method_options)
-            return _Job(config, method, data, place, folder, None, quiet, on_epoch).run()
+            return _Job(config, data, place, folder, None, quiet, on_epoch).run()
         finally:
             folder.release()
 
@@ -142,26 +129,23 @@ def start_of(config: TrainConfig) -> TrainConfig:
     return start_on(absolute(config).resolved(Path(config.data).name, len(data.train), data.image_size), data)
 
 
+@dataclass
 class _Job:
     """The parts of one run, brought together."""
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        method: Method,
-        data: Dataset,
-        place: Place,
-        folder: RunFolder | None,
-        start: nn.Module | None,
-        quiet: bool,
-        on_epoch: OnEpoch | None,
-    ) -> None:
-        self.config, self.method, self.data, self.place, self.folder = config, method, data, place, folder
-        self.quiet = quiet or not place.is_main
-        self.on_epoch = on_epoch
-        self.start = start
-        self.layers = pd.DataFrame()
-        self._tables_due = 0.0
+    config: TrainConfig
+    data: Dataset
+    place: Place
+    folder: RunFolder | None
+    start: nn.Module | None
+    quiet: bool
+    on_epoch: OnEpoch | None
+    layers: pd.DataFrame = field(init=False)
+    tables_due: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.method = methods.get(self.config.method, **self.config.method_options)
+        self.quiet = self.quiet or not self.place.is_main
 
     def run(self) -> Result:
         finished = self._finished()
@@ -171,41 +155,36 @@ class _Job:
         start = start.to(self.place.device).eval()
         teacher = self._teacher(start)
         with torch.random.fork_rng():
-            model = self._quantized(start)
-            self._show_layers()
+            model = quantized(start, self.config, self.method, self.data)
+            self.layers = quantized_layers(model)
+            if self.folder is not None and self.place.is_main:
+                self.folder.write_tables({"layers": self.layers})
+            if not self.quiet:
+                nothing = "full precision: no layer is quantized"
+                tqdm.write(nothing if self.config.full_precision else audit_text(self.layers))
             trainer = Trainer(self.config, self.method, model, teacher, self.data, self.place)
-            digest = self.config.digest()
             if self.folder is not None:
-                saved = checkpoints.load_newest(self.folder.path, digest)
+                saved = checkpoints.load_newest(self.folder.path, self.config.digest())
                 if saved is not None:
                     trainer.restore(saved)
-            with progress_bar(trainer, self.config, self.quiet) as bar, interruptible() as interrupted:
+            with progress_bar(trainer, self.quiet) as bar, interruptible() as interrupted:
                 try:
                     for row in trainer.epochs(interrupted):
                         bar.set_postfix_str(postfix(row), refresh=False)
-                        self._keep(trainer, digest)
+                        self._keep(trainer)
                         if self.config.tensorboard and self.folder is not None and self.place.is_main:
                             write_events(self.folder.path, row)
                         if self.on_epoch is not None:
                             self.on_epoch(row, trainer)
                 except Stopped:
-                    self._keep(trainer, digest)
-                    raise Stopped(self._how_to_go_on(trainer)) from None
+                    self._keep(trainer)
+                    rest = (
+                        f"resume with: bash run.sh resume {self.folder.path.name}"
+                        if self.folder
+                        else "nothing was kept"
+                    )
+                    raise Stopped(f"stopped at step {trainer.step} of {trainer.total_steps}; {rest}") from None
             return self._finish(trainer, start)
-
-    def _quantized(self, start: nn.Module) -> nn.Module:
-        """Return the network to train; keep the table of its layers."""
-        model = quantized(start, self.config, self.method, self.data)
-        self.layers = quantized_layers(model)
-        return model
-
-    def _show_layers(self) -> None:
-        """Print the audit of the layers, and keep it."""
-        if self.folder is not None and self.place.is_main:
-            self.folder.write_tables({"layers": self.layers})
-        if not self.quiet:
-            nothing = "full precision: no layer is quantized"
-            tqdm.write(nothing if self.config.full_precision else audit_text(self.layers))
 
     def _full_precision(self, config: TrainConfig) -> nn.Module:
         """Return the network before quantization: from a file, from timm, or trained by this engine and kept."""
@@ -234,27 +213,23 @@ class _Job:
             return copy.deepcopy(start).requires_grad_(False)
         return self._full_precision(teacher_of(self.config)).requires_grad_(False)
 
-    def _keep(self, trainer: Trainer, digest: str) -> None:
+    def _keep(self, trainer: Trainer) -> None:
         """Write a checkpoint and the tables so far."""
         if self.folder is None or not self.place.is_main:
             return
-        checkpoints.save(self.folder.path, trainer.capture(digest))
-        if time.monotonic() < self._tables_due:
-            return  # all of it is in the checkpoint, and the end writes them in any case
-        self._tables_due = time.monotonic() + TABLES_EVERY
-        self.folder.write_tables(tables_of(trainer))
-
-    def _how_to_go_on(self, trainer: Trainer) -> str:
-        where = f"stopped at step {trainer.step} of {trainer.total_steps}"
-        if self.folder is None:
-            return f"{where}; nothing was kept"
-        return f"{where}; resume with: bash run.sh resume {self.folder.path.name}"
+        checkpoints.save(self.folder.path, trainer.capture())
+        if time.monotonic() >= self.tables_due:  # all of it is in the checkpoint, and the end writes them in any case
+            self.tables_due = time.monotonic() + TABLES_EVERY
+            self.folder.write_tables(tables_of(trainer))
 
     def _finish(self, trainer: Trainer, start: nn.Module) -> Result:
         """Measure batch norm again, evaluate before and after, write the results."""
         config, model = self.config, trainer.model
         loss_before, before = trainer.evaluate()
-        norms = reestimate_batch_norm(model, self._for_norm(), context=trainer.context)
+        # Augmented training batches of an epoch that training did not see; the same in every process.
+        assert config.epochs and config.batch_size
+        unseen = self.data.train.batches(config.epochs, seed=config.seed, batch_size=config.batch_size)
+        norms = reestimate_batch_norm(model, islice(unseen, BATCHES_FOR_NORM), context=trainer.context)
         loss, after = trainer.evaluate() if norms else (loss_before, before)
         # A full-precision run begins from random weights, which say nothing.
         start_loss, start_accuracy = (None, None) if config.full_precision else trainer.evaluate(start)
@@ -284,14 +259,6 @@ class _Job:
             self.place.wait()
         return Result(config, result, tables, model, path, start)
 
-    def _for_norm(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Augmented training batches of an epoch that training did not see; the same in every process."""
-        config = self.config
-        assert config.batch_size and config.epochs
-        batches = self.data.train.batches(config.epochs, seed=config.seed, batch_size=config.batch_size)
-        for _, batch in zip(range(BATCHES_FOR_NORM), batches, strict=False):
-            yield batch
-
     def _finished(self) -> Result | None:
         """Return the stored result of a finished run; ``None`` where there is none, or its network is damaged."""
         result = None if self.folder is None else self.folder.read(RESULT)
@@ -310,7 +277,7 @@ class _Job:
         # Its own weights come from the file, so the ones it began with may be any.
         begun = dataclasses.replace(self.config, checkpoint=None, pretrained=False)
         with torch.random.fork_rng():
-            model = self._quantized(create(begun, self.data).to(self.place.device).eval())
+            model = quantized(create(begun, self.data).to(self.place.device).eval(), begun, self.method, self.data)
         model.load_state_dict(state)
         model = channels_last(model.to(self.place.device))
         return Result(self.config, result, tables, model.eval(), path)

@@ -96,13 +96,12 @@ def test_a_full_disk_leaves_the_one_before(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-00000001"]
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_an_optimizer_resumes_bit_for_bit(fused):
+def test_an_optimizer_resumes_bit_for_bit():
     def fresh():
         torch.manual_seed(0)
         net = nn.Sequential(nn.Conv2d(2, 3, 3), nn.Flatten(), nn.Linear(12, 2)).to(memory_format=torch.channels_last)
         names = {p: n for n, p in net.named_parameters()}
-        return net, names, torch.optim.Adam(net.parameters(), lr=0.1, fused=fused)
+        return net, names, torch.optim.Adam(net.parameters(), lr=0.1, fused=True)
 
     def step(net, optimizer, seed):
         x = torch.randn(2, 2, 4, 4, generator=torch.Generator().manual_seed(seed))

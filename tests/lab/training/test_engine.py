@@ -246,7 +246,7 @@ def test_a_run_stopped_amid_the_noise_resumes_to_the_bit(make):
     with pytest.raises(Stopped):
         list(stopped.epochs(lambda: stopped.step == 10))
     assert stopped.stage.perturbation == 0.05
-    resumed.restore(stopped.capture(""))
+    resumed.restore(stopped.capture())
     list(resumed.epochs())
     assert same(whole.model.state_dict(), resumed.model.state_dict())
     pd.testing.assert_frame_equal(whole.tracker.history_frame(), resumed.tracker.history_frame(), check_exact=True)
