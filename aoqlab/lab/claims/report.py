@@ -19,8 +19,6 @@ from .views import absent, data_sets, one_each
 
 EDGE = "‡"
 """After a verdict for which a best setting is at the end of the range tried."""
-PART = "claims"
-"""Of docs/claims.md, see :mod:`aoqlab.lab.shared.documents`."""
 
 
 def protocol(claim: Claim) -> str:
