@@ -105,16 +105,11 @@ def library() -> ctypes.CDLL | None:
         message = f"aoqlab runs without its compiled kernels, slower but with the same results: {error}"
         warnings.warn(message, NativeUnavailableWarning, stacklevel=2)
         return None
-    _share_threads(kernels)
-    return kernels
-
-
-def _share_threads(kernels: ctypes.CDLL) -> None:
-    """Let the kernels use the threads of Torch's OpenMP runtime if that is GNU's; otherwise they start their own."""
-    for path in sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*")):
+    # The kernels use the threads of Torch's OpenMP runtime if that is GNU's; otherwise they start their own.
+    for path in sorted((Path(torch.__file__).parent / "lib").glob("libgomp*.so*"))[:1]:
         # Loaded already by Torch, so this is a second handle, not a second runtime.
         kernels.use_gomp(ctypes.cast(ctypes.CDLL(str(path)).GOMP_parallel, ctypes.c_void_p))
-        return
+    return kernels
 
 
 def keep_memory() -> bool:

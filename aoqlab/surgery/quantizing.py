@@ -15,7 +15,7 @@ from .attached import Switch
 from .inputs import attach
 from .layer_table import NOTE, Note
 from .layers import find_layers, reasons_to_skip
-from .rules import check_prototype, fitted, observe, rebuild
+from .rules import fitted, observe, rebuild
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -69,7 +69,11 @@ def quantize(
             on_weights[name] = fitted(copy.deepcopy(weights), layer.get_parameter("weight").detach(), name)
     on_inputs: dict[str, tuple[InputRule, Quantizer]] = {}
     if activations is not None:
-        check_prototype(activations)
+        if activations.per_channel:
+            raise ValueError(
+                f"activations cannot be quantized per channel, got {activations!r}; "
+                "the first axis of an input is the batch"
+            )
         if rules is not None:
             on_inputs = rebuild(chosen, activations, rules)
         elif sample is not None:

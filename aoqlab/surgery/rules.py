@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import torch
@@ -43,28 +42,6 @@ def fitted(quantizer: Quantizer, x: Tensor, layer: str) -> Quantizer:
         raise type(error)(f"layer {layer!r} cannot be quantized: {error}") from error
 
 
-def check_prototype(prototype: Quantizer) -> Quantizer:
-    """Refuse activation quantizers with a step per channel: the first axis of an input is the batch."""
-    if prototype.per_channel:
-        raise ValueError(
-            f"activations cannot be quantized per channel, got {prototype!r}; the first axis of an input is the batch"
-        )
-    return prototype
-
-
-@contextmanager
-def _float_pass(model: nn.Module) -> Iterator[None]:
-    """Run in eval mode without gradients; every module gets its own mode back, also one frozen in eval mode."""
-    modes = [(m, m.training) for m in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for m, training in modes:
-            m.training = training
-
-
 def observe(
     model: nn.Module, layers: Mapping[str, nn.Module], prototype: Quantizer, sample: Tensor
 ) -> dict[str, tuple[InputRule, Quantizer]]:
@@ -91,12 +68,16 @@ def observe(
 
     handles = [m.register_forward_pre_hook(listen(name), with_kwargs=True) for name, m in layers.items()]
     parameter = next(model.parameters(), None)
+    modes = [(m, m.training) for m in model.modules()]
+    model.eval()
     try:
-        with _float_pass(model):
+        with torch.no_grad():
             model(sample if parameter is None else sample.to(parameter.device))
     finally:
         for handle in handles:
             handle.remove()
+        for m, training in modes:  # every module gets its own mode back, also one frozen in eval mode
+            m.training = training
     return found
 
 

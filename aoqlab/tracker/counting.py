@@ -145,7 +145,9 @@ class CodeCounter(nn.Module):
             self._start(flat)
         else:
             self._count(flat)
-        self._after_step()
+        self._advance(1, self._hash)
+        if self.record_every and (self._steps - 1) % self.record_every == 0:
+            self._record()
 
     def _flatten(self, codes: Tensor | Mapping[str, Tensor]) -> Tensor:
         given = {SINGLE: codes} if isinstance(codes, Tensor) else codes
@@ -211,11 +213,6 @@ class CodeCounter(nn.Module):
             *(self.level_histogram, self.transitions, self._hamming, hashes),
             *(2**self.bits, self.momentum),
         )
-
-    def _after_step(self) -> None:
-        self._advance(1, self._hash)
-        if self.record_every and (self._steps - 1) % self.record_every == 0:
-            self._record()
 
     def _advance(self, steps: int, hashes: Tensor) -> None:
         """Book steps whose counts are in the buffers already; ``hashes``: (steps, L) or (L,) configurations."""
