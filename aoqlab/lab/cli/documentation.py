@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import claims
 from ..claims import report, views
-from ..methods.table import methods_table
+from ..methods.registry import methods_table
 from ..shared.files import write_atomic
 from .checkout import root_with
 

@@ -7,8 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...schedule import StageState, ThreeStage
-from .activations import activation_quantizer
-from .base import Method
+from .base import Method, activation_quantizer
 from .registry import register
 
 if TYPE_CHECKING:

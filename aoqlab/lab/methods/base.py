@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ...schedule import StageState, ThreeStage, cosine_ramp
@@ -53,14 +54,13 @@ class FreezeSchedule:
     """The oscillation frequency above which weights are frozen, over training progress p in [0, 1].
 
     No freezing (infinity) while ``p < begin``; then ``end + (start - end) (1 + cos(pi t)) / 2`` with
-    ``t = (p - begin) / (1 - begin)``: half a cosine from ``start`` down to ``end``, per step. Defaults: as in the
-    published code of Nagel et al., ICML 2022, for MobileNetV2 at 4 bits (0.011 as ``end`` at 3 bits). Raises
-    ``ValueError`` for values out of range.
+    ``t = (p - begin) / (1 - begin)``: half a cosine from ``start`` down to ``end``, per step. Raises ``ValueError`` for
+    values out of range.
     """
 
-    start: float | int = 0.1
-    end: float | int = 0.01
-    begin: float | int = 0.25
+    start: float | int
+    end: float | int
+    begin: float | int
 
     def __post_init__(self) -> None:
         for name in ("start", "end"):
@@ -125,3 +125,21 @@ def _represent(make: Callable[[int], Quantizer] | None) -> str | None:
     if make is None:
         return None
     return " ".join(repr(make(2)).replace("bits=2", "bits=b").split()).replace("( ", "(").replace(" )", ")")
+
+
+def activation_quantizer(kind: str) -> Callable[[int], Quantizer] | None:
+    """Return the maker of the prototype: ``"ltq"`` (N2UQ), ``"lsq"`` (unsigned LSQ) or ``"none"`` (full precision).
+
+    Layers whose inputs can be negative get a shifted or signed form of it when a model is quantized. Raises
+    ``ValueError`` for anything else.
+    """
+    from ...quantizers import LSQ, LTQ
+
+    makers: dict[str, Callable[[int], Quantizer] | None] = {
+        "ltq": LTQ,
+        "lsq": partial(LSQ, signed=False, batched=True),
+        "none": None,
+    }
+    if kind not in makers:
+        raise ValueError(f"activations must be one of {', '.join(makers)}, got {kind!r}")
+    return makers[kind]

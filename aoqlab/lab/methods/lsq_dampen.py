@@ -7,8 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ...schedule import StageState, cosine_ramp
-from .activations import activation_quantizer
-from .base import Method, check_strength, on_grid
+from .base import Method, activation_quantizer, check_strength, on_grid
 from .registry import register
 
 if TYPE_CHECKING:

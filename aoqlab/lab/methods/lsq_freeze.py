@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .activations import activation_quantizer
-from .base import FreezeSchedule, Method
+from .base import FreezeSchedule, Method, activation_quantizer
 from .registry import register
 
 if TYPE_CHECKING:

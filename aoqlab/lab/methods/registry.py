@@ -100,3 +100,19 @@ def get(name: str, **options: Any) -> Method:
     merged = {**method.lr_scale, **options.get("lr_scale", {})}
     kept = {**defaults, **given, **({"lr_scale": merged} if options.get("lr_scale") else {})}
     return replace(method, name=name, summary=summary_of(name), lr_scale=merged, options=kept)
+
+
+def methods_table() -> str:
+    """Return the Markdown table in docs/methods.md: a row per method, its quantizers of weights and inputs."""
+    import pandas as pd
+
+    from ...surgery.layer_table import method_of
+    from ..shared.tables import as_markdown
+
+    rows = []
+    for name in names():
+        method = get(name)
+        kinds = [None if make is None else method_of(make(2)) for make in (method.weights, method.activations)]
+        source = re.search(r"Source: (.*?\d{4})", inspect.getdoc(entry(name).factory) or "", re.DOTALL)
+        rows.append((f"`{name}`", *kinds, summary_of(name), " ".join(source[1].split()) if source else None))
+    return as_markdown(pd.DataFrame(rows, columns=["method", "weights", "activations", "what it is", "source"]))

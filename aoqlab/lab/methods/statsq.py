@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .activations import activation_quantizer
-from .base import Method
+from .base import Method, activation_quantizer
 from .registry import register
 
 

@@ -13,7 +13,7 @@ import torch
 from aoqlab.lab import methods
 from aoqlab.lab.cli.training import method_options
 from aoqlab.lab.methods import registry
-from aoqlab.lab.methods.table import methods_table
+from aoqlab.lab.methods.registry import methods_table
 from aoqlab.lab.shared import paths
 from aoqlab.quantizers import AOQ, LSQ, LTQ, Freezing, StatsQ
 
