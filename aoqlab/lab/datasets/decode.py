@@ -43,15 +43,15 @@ def look(path: str, share: int) -> tuple[int, int, int, NDArray[np.uint8] | None
     return height, width, channels, pixels
 
 
-def look_at_all(paths: Sequence[str], threads: int) -> dict[str, Tensor]:
-    """:func:`look` at every file, in a pool of threads with a progress bar.
+def look_at_all(paths: Sequence[str]) -> dict[str, Tensor]:
+    """:func:`look` at every file, in a thread per core with a progress bar.
 
     Returns ``sizes`` (n, 2): height and width; ``channels`` (n,): 1 or 3; ``pixels``: all bytes, one image after the
     other, or none where an image is large.
     """
     share = LIMIT // max(1, len(paths))
     # Batches, so that handing out jobs costs nothing.
-    side_by_side = Parallel(threads, prefer="threads", batch_size=64, return_as="generator")
+    side_by_side = Parallel(-1, prefer="threads", batch_size=64, return_as="generator")
     found = side_by_side(delayed(look)(path, share) for path in paths)
     looks = list(tqdm(found, "reading images", len(paths), leave=False, unit="image"))
     kept = [pixels.reshape(-1) for *_, pixels in looks if pixels is not None]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
+import joblib
 import torch
 from PIL import Image
 from torch import Tensor
@@ -80,21 +81,11 @@ class StreamedImages(Images, TorchDataset[tuple[Tensor, int]]):
             yield images.contiguous(memory_format=torch.channels_last), labels
 
 
-def cores() -> int:
-    """Processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def workers_here() -> int:
-    """Cores for each of the training processes that a launcher started on this machine (``LOCAL_WORLD_SIZE``)."""
-    return max(1, cores() // max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or 1)))
-
-
 def streaming(tree: Tree, *, channels: int, image_size: int, device: torch.device, workers: int | None) -> Dataset:
     """Return a data set of image files, which are read again in every epoch.
 
     Training: random resized crop (8 … 100% of the area) and flip; test: resize, then the middle 87.5%. ``workers``
-    defaults to :func:`workers_here`.
+    defaults to one per core, shared by the training processes that a launcher started on this machine.
     """
     from timm.data.transforms_factory import create_transform
 
@@ -106,9 +97,10 @@ def streaming(tree: Tree, *, channels: int, image_size: int, device: torch.devic
         use_prefetcher=True,
     )
     plain = create_transform(image_size, is_training=False, use_prefetcher=True)
-    processes = workers_here() if workers is None else workers
+    if workers is None:
+        workers = max(1, joblib.cpu_count() // max(1, int(os.environ.get("LOCAL_WORLD_SIZE") or 1)))
     train, test = (
-        StreamedImages(samples, channels, plain, augmented, device, processes)
+        StreamedImages(samples, channels, plain, augmented, device, workers)
         for samples in (tree.half(train=True), tree.half(train=False))
     )
     return Dataset(

@@ -25,14 +25,14 @@ SAMPLE = 256
 
 def load_data(config: TrainConfig, place: Place) -> Dataset:
     """Return the images that ``config`` names, on the device of ``place``."""
-    with place.main_first():  # it decodes and keeps the pixels; the others read them
-        return datasets.load(
-            config.data,
-            root=config.root,
-            image_size=config.image_size,
-            download=config.download,
-            device=place.device,
-        )
+    if not place.is_main:  # the main process decodes and keeps the pixels, the others read them
+        place.wait()
+    data = datasets.load(
+        config.data, root=config.root, image_size=config.image_size, download=config.download, device=place.device
+    )
+    if place.is_main:
+        place.wait()
+    return data
 
 
 def absolute(config: TrainConfig) -> TrainConfig:

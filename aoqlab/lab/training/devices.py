@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -40,23 +40,10 @@ class Place:
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16 if self.precision == "bf16" else torch.float16)
 
-    def scaler(self) -> torch.amp.GradScaler:
-        """Return a scaler of the loss, which does nothing except with fp16."""
-        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
-
     def wait(self) -> None:
         """Wait until every process is here."""
         if self.world > 1:
             dist.barrier()
-
-    @contextmanager
-    def main_first(self) -> Iterator[None]:
-        """Let the main process do what is inside before the others do."""
-        if not self.is_main:
-            self.wait()
-        yield
-        if self.is_main:
-            self.wait()
 
     def from_main(self, value: T) -> T:
         """Return the main process's ``value`` in every process."""

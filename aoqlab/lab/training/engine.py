@@ -93,7 +93,7 @@ class Trainer:
             ).to(self.device)
         self.intervals = IntervalRecorder(self.quantizers)
         self.optimizer = self._make_optimizer()
-        self.scaler = place.scaler()
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=place.precision == "fp16")
         self.names: dict[Tensor, str] = {parameter: name for name, parameter in self.model.named_parameters()}
         on_gpu = self.device.type == "cuda"
         compiled = config.compile == "yes" or (config.compile == "auto" and on_gpu)
@@ -113,23 +113,14 @@ class Trainer:
 
     def _make_optimizer(self) -> torch.optim.Optimizer:
         """Return Adam with a group for each kind of parameter with the method's factor on the learning rate."""
-        kinds: dict[str, list[nn.Parameter]] = {"weights": [], "weight_quantizers": [], "activation_quantizers": []}
-        owner: dict[nn.Parameter, str] = {
-            p: "weight_quantizers" for q in self.quantizers.values() for p in q.parameters()
-        }
-        for quantizer in activation_quantizers(self.model).values():
-            owner |= dict.fromkeys(quantizer.parameters(), "activation_quantizers")
-        for parameter in self.model.parameters():
-            kinds[owner.get(parameter, "weights")].append(parameter)
-        groups = [
-            {
-                "params": parameters,
-                "factor": self.method.lr_scale.get(kind, 1.0),
-                "weight_decay": self.config.weight_decay if kind == "weights" else 0.0,
-            }
-            for kind, parameters in kinds.items()
-            if parameters
-        ]
+        quantizers = {"weight_quantizers": self.quantizers, "activation_quantizers": activation_quantizers(self.model)}
+        owner = {p: kind for kind, found in quantizers.items() for q in found.values() for p in q.parameters()}
+        groups = []
+        for kind, factor in self.method.lr_scale.items():
+            parameters = [p for p in self.model.parameters() if owner.get(p, "weights") == kind]
+            decay = self.config.weight_decay if kind == "weights" else 0.0
+            if parameters:
+                groups.append({"params": parameters, "factor": factor, "weight_decay": decay})
         assert self.config.lr
         return torch.optim.Adam(groups, lr=self.config.lr, fused=self.device.type in ("cpu", "cuda"))
 

@@ -178,11 +178,9 @@ class _Job:
                             self.on_epoch(row, trainer)
                 except Stopped:
                     self._keep(trainer)
-                    rest = (
-                        f"resume with: bash run.sh resume {self.folder.path.name}"
-                        if self.folder
-                        else "nothing was kept"
-                    )
+                    rest = "nothing was kept"
+                    if self.folder is not None:
+                        rest = f"resume with: bash run.sh resume {self.folder.path.name}"
                     raise Stopped(f"stopped at step {trainer.step} of {trainer.total_steps}; {rest}") from None
             return self._finish(trainer, start)
 

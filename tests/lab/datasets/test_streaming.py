@@ -72,7 +72,7 @@ def test_a_sample_is_the_first_batch_of_that_size_read_without_workers(photos, m
 
 @pytest.mark.parametrize(("processes", "expected"), [(None, 12), ("", 12), ("1", 12), ("5", 2), ("8", 1), ("99", 1)])
 def test_the_cores_are_shared_by_the_processes_on_the_machine(processes, expected, photos, monkeypatch):
-    monkeypatch.setattr(streaming, "cores", lambda: 12)
+    monkeypatch.setattr(streaming.joblib, "cpu_count", lambda: 12)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
     if processes is not None:
         monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
