@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from ...surgery import weight_sites
 from .. import datasets
@@ -42,16 +41,14 @@ def run(
 
     What ``folder`` holds is read, the rest is trained, ``jobs`` at a time (-1: one per core) with one thread each, and
     kept as soon as it is done; full-precision starts are trained once per seed and kept there too. Variants of the same
-    settings share a run. ``device``: where a configuration leaves it open; "auto" is the GPU where there is one and
-    ``jobs`` is 1. ``progress`` is called with 1 for each run of the result, kept ones at once.
+    settings share a run. ``device``: where a configuration leaves it open. ``progress`` is called with 1 for each run
+    of the result, kept ones at once.
 
     Errors are in percentage points, after batch norm was measured again; rates per weight and 1000 steps; shares are
     means over layers weighted by their number of weights. Full precision has no codes: NaN. A run that diverged has an
     infinite error and nothing else, the worst there is. Raises ``RunFailedError`` where a run fails otherwise, and
     ``ValueError`` for a run that does not look at the codes after every step.
     """
-    if device == "auto":
-        device = "cuda" if jobs == 1 and torch.cuda.is_available() else "cpu"
 
     def make(wanted: Mapping[str, TrainConfig]) -> Iterator[tuple[str, Kept]]:
         keys, todo = list(wanted), list(wanted.values())

@@ -71,7 +71,6 @@ def claim_evidence(
     differences: pd.DataFrame,
     *,
     columns: Iterable[str] | None = None,
-    figure: Figure | None = None,
 ) -> Figure:
     """Draw the evidence on one claim: a row of strips per comparison, a column per data set, each with its own scale.
 
@@ -90,7 +89,7 @@ def claim_evidence(
     rows = {(row["statistic"], row["data"]): row for row in statistics.to_dict("records") if row["data"] in across}
     decides = {statistic: row["deciding"] for (statistic, _), row in rows.items()}
     down = sorted(decides, key=lambda statistic: not decides[statistic])
-    figure = figure if figure is not None else Figure()
+    figure = Figure()
     figure.set_layout_engine("none")
     figure.set_size_inches(_WIDTH, _HEAD + _STRIP * len(down))
     high = figure.get_figheight()

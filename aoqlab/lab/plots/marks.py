@@ -68,7 +68,7 @@ def draw_legend(ax: Axes, hue: str, legend: bool, **where: Any) -> None:
         ax.legend(title=None if hue == "method" else column_label(hue), **where)
 
 
-def shared_legend(figure: Figure, *, columns: int = 4) -> Legend | None:
+def shared_legend(figure: Figure) -> Legend | None:
     """Return one legend for all panels, each name once, below the figure; None where no panel names anything.
 
     What is in brackets behind a name, as in "LSQ (n = 5)", may differ between panels and is left out.
@@ -79,4 +79,4 @@ def shared_legend(figure: Figure, *, columns: int = 4) -> Legend | None:
             names.setdefault(label.split(" (")[0], handle)
     if not names:
         return None
-    return figure.legend(list(names.values()), list(names), loc="outside lower center", ncols=columns)
+    return figure.legend(list(names.values()), list(names), loc="outside lower center", ncols=4)
