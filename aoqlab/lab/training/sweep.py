@@ -47,7 +47,7 @@ def outcomes(
     that results do not depend on ``jobs``. ``measure``, a function that can be pickled, looks at each whole result,
     networks included, where it was made. Runs that begin from the same full-precision network share it: it is trained
     once, before them, and the folder ``starts`` keeps it for later calls. Raises ``RunFailedError`` when a run fails
-    other than by diverging; those under way are ended, as they are when the iterator is closed.
+    other than by diverging; those under way are ended, also when the iterator is closed.
     """
     configs = [as_trained(c) for c in configs]
     # None where a run trains no start first, or brings its own.
