@@ -166,8 +166,8 @@ class _AOQ(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor, _: None) -> tuple[Tensor | None, ...]:
-        if not ctx.learns:
+    def backward(ctx: Any, grad: Tensor | None, _: None) -> tuple[Tensor | None, ...]:
+        if grad is None or not ctx.learns:
             return grad, None, None, None, None
         (codes,) = ctx.saved_tensors
         grid, level_grad = ctx.grid, torch.empty(ctx.shape, dtype=ctx.dtype, device=grad.device)

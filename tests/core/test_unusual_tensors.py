@@ -100,7 +100,7 @@ def test_subclasses_and_negated_views_give_the_same(quantizer):
     assert negated.is_neg() and torch.equal(quantizer(negated), quantizer(negated.clone()))
 
 
-def test_gradients_of_torch_func_are_those_of_autograd(pure):
+def test_torch_func_finds_the_gradients_of_autograd(pure):
     x, weights = some(4, 8), some(4, 8, seed=1)
     leaf = x.clone().requires_grad_()
     (pure(leaf) * weights).sum().backward()
