@@ -12,6 +12,17 @@ import pytest
 
 from .harness import ROOT, own_settings, running
 
+# Configurations of Jupyter that would let everybody in.
+OPEN = {
+    "jupyter_server_config.py": (
+        "c.IdentityProvider.token = c.ServerApp.token = ''\n"
+        "c.ServerApp.allow_origin, c.ServerApp.allow_origin_pat, c.ServerApp.ip = '*', '.*', '0.0.0.0'\n"
+        "c.ServerApp.allow_remote_access = c.ServerApp.disable_check_xsrf = True\n"
+        "c.ServerApp.tornado_settings = {'headers': {'Access-Control-Allow-Origin': '*'}}\n"
+    ),
+    "jupyter_lab_config.json": '{"IdentityProvider": {"token": ""}, "ServerApp": {"allow_origin": "*", "ip": ""}}',
+}
+
 
 @pytest.fixture(scope="module")
 def lab(checkout, tmp_path_factory):
@@ -21,7 +32,10 @@ def lab(checkout, tmp_path_factory):
     browser = home / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {home}/opened.new && mv {home}/opened.new {home}/opened\n')
     browser.chmod(browser.stat().st_mode | stat.S_IXUSR)
-    environment = own_settings(home) | {"AOQLAB_ROOT": str(checkout), "BROWSER": str(browser)}
+    for name, text in OPEN.items():
+        (home / "jupyter_config_dir").mkdir(exist_ok=True)
+        (home / "jupyter_config_dir" / name).write_text(text)
+    environment = own_settings(home) | {"JUPYTER_TOKEN": ""} | {"AOQLAB_ROOT": str(checkout), "BROWSER": str(browser)}
     command = [sys.executable, "-m", "aoqlab", "lab", "--allow-root", "--ServerApp.port=0"]
     with running(command, home / "server", environment) as server:
         server.opened = home / "opened"
@@ -58,6 +72,17 @@ def test_who_lacks_the_token_gets_nothing(lab):
     refused.value.close()
     with urllib.request.urlopen(f"{lab.url}lab", timeout=60) as answer:
         assert "/login?" in answer.url
+
+
+def test_another_page_may_not_ask_it(lab):
+    foreign = urllib.request.Request(f"{lab.url}login", headers={"Origin": "http://elsewhere.example"})
+    with urllib.request.urlopen(foreign, timeout=60) as answer:  # a browser keeps such an answer from the page
+        assert not [name for name in answer.headers if name.lower().startswith("access-control-allow")]
+    renamed = urllib.request.Request(f"{lab.url}login", headers={"Host": "elsewhere.example"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(renamed, timeout=60)
+    assert refused.value.code == 403
+    refused.value.close()
 
 
 def test_it_listens_on_this_machine_alone(lab):

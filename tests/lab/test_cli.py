@@ -227,10 +227,31 @@ def test_lab_stays_on_this_machine_and_opens_the_first_notebook(monkeypatch, roo
     (arguments,) = replaced.value.args
     assert "--ServerApp.ip=127.0.0.1" in arguments
     assert f"--ServerApp.root_dir={root / 'notebooks'}" in arguments
-    assert not any("token" in argument.lower() for argument in arguments)  # Jupyter's own random token stays
+    assert not any("token=" in argument.lower() for argument in arguments)  # others can read a command line
     pages = [argument for argument in arguments if "default_url" in argument]
     assert pages == ([f"--LabApp.default_url=/lab/tree/{opened}"] if opened else [])
     assert arguments[-1] == "--no-browser"
+
+
+@pytest.mark.parametrize(
+    "word", ["--ip=0.0.0.0", "--ServerApp.ip=::", "--IdentityProvider.token=", "--ServerApp.allow_origin=*", "--ip"]
+)
+def test_lab_does_not_open_itself_to_others(monkeypatch, root, capsys, word):
+    monkeypatch.setattr("os.execv", lambda *_: pytest.fail("Jupyter was started"))
+    assert cli.main(["lab", "--no-browser", word]) == 2
+    assert f"takes no {word};" in capsys.readouterr().err
+
+
+def test_jupyters_configuration_does_not_choose_the_token():
+    from traitlets.config import Config
+
+    from aoqlab.lab.cli.identity import RandomToken
+
+    config = Config(IdentityProvider={"token": ""}, RandomToken={"token": ""})
+    provider = RandomToken(config=config)
+    provider.token = ""  # as the server does with its own deprecated setting
+    assert len(provider.token) == 48
+    assert provider.token_generated and provider.auth_enabled
 
 
 @pytest.fixture

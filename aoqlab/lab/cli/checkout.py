@@ -18,6 +18,17 @@ from .errors import UsageError
 # and the other processes would wait for them.
 IN_PROCESSES = ("--numprocesses=logical", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder")
 BROWSER_TESTS = "tests/browser"
+# What a user's own configuration of Jupyter could open: the command line has the last word.
+CLOSED = {
+    "ip": "127.0.0.1",
+    "identity_provider_class": "aoqlab.lab.cli.identity.RandomToken",
+    "allow_origin": "",
+    "allow_origin_pat": "",
+    "allow_credentials": "False",
+    "allow_remote_access": "False",
+    "disable_check_xsrf": "False",
+    "tornado_settings": "{}",
+}
 
 
 def test(pytest_arguments: Sequence[str]) -> int:
@@ -55,9 +66,12 @@ def test(pytest_arguments: Sequence[str]) -> int:
 
 def lab(jupyter_arguments: Sequence[str]) -> int:
     """Open JupyterLab, reachable from this machine only and with its token, on the first notebook."""
+    for word in jupyter_arguments:
+        if word.partition("=")[0].lstrip("-").rpartition(".")[2] in {*CLOSED, "token"}:
+            raise UsageError(f"`lab` is closed to other machines and pages and takes no {word}; `jupyter lab` does")
     folder = root_with("notebooks", command="lab") / "notebooks"
     command = [sys.executable, "-m", "jupyterlab"]
-    command += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={folder}"]
+    command += [*(f"--ServerApp.{name}={value}" for name, value in CLOSED.items()), f"--ServerApp.root_dir={folder}"]
     for name in ("00_overview.ipynb", "01_quantizer.ipynb"):
         if (folder / name).exists():
             command.append(f"--LabApp.default_url=/lab/tree/{name}")
