@@ -8,20 +8,18 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from .files import NotWrittenError, write_atomic
+from .files import DamagedError, DamagedWarning, NotWrittenError, read_checked, write_atomic
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-class DamagedError(ValueError):
-    """A file is not the entry that was written: truncated, changed or of another kind."""
 
 
 class NotKeptWarning(UserWarning):
@@ -38,10 +36,7 @@ class Entry:
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the content as the tensors that :func:`tensor_bytes` was given."""
-        try:
-            return load(self.content)
-        except SafetensorError as error:
-            raise DamagedError(f"holds no tensors ({error})") from error
+        return tensors_of(self.content, "the entry")
 
 
 def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
@@ -55,6 +50,26 @@ def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
         whole[name] = plain.clone() if place in seen else plain
         seen.add(place)
     return save(whole)
+
+
+def tensors_of(content: bytes, place: Path | str) -> dict[str, Tensor]:
+    """Undo :func:`tensor_bytes`; raise ``DamagedError``, which names ``place``, if it holds no tensors."""
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise DamagedError(f"{place} holds no tensors ({error})") from error
+
+
+def read_table(path: Path, content: bytes | None = None) -> pd.DataFrame:
+    """Return the table that a Parquet file, or ``content`` read from it, holds; raise ``DamagedError`` or ``OSError``.
+
+    The file is checked as by :func:`~.files.read_checked`.
+    """
+    content = read_checked(path) if content is None else content
+    try:
+        return pd.read_parquet(BytesIO(content))
+    except Exception as error:  # foreign bytes: the reader raises whatever they lead it to
+        raise DamagedError(f"{path} holds no table ({error})") from error
 
 
 def write_entry(path: Path, content: bytes, about: Mapping[str, Any] | None = None) -> Path:
@@ -80,7 +95,7 @@ def read_entry(path: Path) -> Entry:
 
 
 class Store:
-    """A folder with an entry per key. An entry that is damaged counts as absent."""
+    """A folder with an entry per key. An entry that is damaged counts as absent, with a ``DamagedWarning``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -93,7 +108,10 @@ class Store:
         """Return the entry of a key, ``None`` where there is none."""
         try:
             return read_entry(self.path(key))
-        except (OSError, DamagedError):
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, DamagedError) as error:
+            warnings.warn(f"{error}; it is made again", DamagedWarning, stacklevel=2)
             return None
 
     def write(self, key: str, content: bytes, about: Mapping[str, Any] | None = None) -> Path:

@@ -7,6 +7,7 @@ JSON.
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..shared.store import DamagedError, read_entry, tensor_bytes, write_entry
+from ..shared.files import DamagedError
+from ..shared.store import read_entry, tensor_bytes, write_entry
 
 FORMAT = "aoqlab-checkpoint-3"
 KEPT = 2
@@ -40,18 +42,26 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint whole or not at all, then remove all but the newest two; raise ``NotWrittenError``."""
+    """Write a checkpoint whole or not at all, then remove those before the one before it; raise ``NotWrittenError``."""
     target = folder / f"checkpoint-{checkpoint.step:08d}"
     meta = {**checkpoint.meta, "format": FORMAT, "step": checkpoint.step}
     write_entry(target, tensor_bytes(checkpoint.tensors), meta)
-    for old in saved(folder)[KEPT:]:
+    # Later ones were refused when this run was resumed, and are written again.
+    for old in [path for path in saved(folder) if _step(path) <= checkpoint.step][KEPT:]:
         old.unlink(missing_ok=True)
     return target
 
 
 def saved(folder: Path) -> list[Path]:
-    """Return the checkpoints of a run folder, the newest first."""
-    return sorted(folder.glob("checkpoint-*"), reverse=True)
+    """Return the checkpoints of a run folder, the newest first; other files do not count."""
+    own = re.compile(r"checkpoint-([0-9]{8}|[1-9][0-9]{8,})")
+    return sorted(
+        (path for path in folder.iterdir() if own.fullmatch(path.name) and path.is_file()), key=_step, reverse=True
+    )
+
+
+def _step(path: Path) -> int:
+    return int(path.name.rpartition("-")[2])
 
 
 def load_newest(folder: Path, digest: str) -> Checkpoint | None:

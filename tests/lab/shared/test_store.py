@@ -7,7 +7,8 @@ import math
 import pytest
 import torch
 
-from aoqlab.lab.shared.store import DamagedError, NotKeptWarning, Store, read_entry, tensor_bytes, write_entry
+from aoqlab.lab.shared.files import DamagedError, DamagedWarning
+from aoqlab.lab.shared.store import NotKeptWarning, Store, read_entry, tensor_bytes, write_entry
 
 CONTENT = bytes(range(256)) * 3  # line ends and zeros among them
 ABOUT = {"error": 0.1, "infinite": math.inf, "text": "one\ntwo"}
@@ -38,9 +39,11 @@ def test_a_foreign_or_truncated_file_counts_as_absent(tmp_path, content):
     store = Store(tmp_path)
     store.write("a", CONTENT, ABOUT)
     store.path("a").write_bytes(store.path("a").read_bytes()[:-1])
-    assert store.read("a") is None
+    with pytest.warns(DamagedWarning, match=r"a\.entry is truncated or damaged; it is made again"):
+        assert store.read("a") is None
     store.path("a").write_bytes(content)
-    assert store.read("a") is None
+    with pytest.warns(DamagedWarning):
+        assert store.read("a") is None
 
 
 def test_tensors_are_made_once_and_again_when_damaged(tmp_path):
@@ -54,7 +57,8 @@ def test_tensors_are_made_once_and_again_when_damaged(tmp_path):
     assert len(made) == 1 and first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) and first[name].dtype == second[name].dtype for name in first)
     store.path("a").write_bytes(b"")
-    store.tensors("a", make)
+    with pytest.warns(DamagedWarning):
+        store.tensors("a", make)
     assert len(made) == 2 and torch.equal(store.tensors("a", make)["w"], first["w"])
 
 

@@ -36,6 +36,27 @@ def test_the_newest_and_the_one_before_are_kept(tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
+def test_foreign_files_push_out_nothing(tmp_path):
+    foreign = ["checkpoint-old1", "checkpoint-99999999", "checkpoint-000000001", "checkpoint-0000002", "checkpoint-x"]
+    for name in foreign:
+        (tmp_path / name).mkdir()
+    foreign.append("checkpoint-00000002.bak")
+    (tmp_path / foreign[-1]).touch()
+    for step in (1, 2, 3):
+        checkpoints.save(tmp_path, one(step))
+    assert [path.name for path in checkpoints.saved(tmp_path)] == ["checkpoint-00000003", "checkpoint-00000002"]
+    assert all((tmp_path / name).exists() for name in foreign)
+
+
+def test_a_later_one_that_was_refused_does_not_count(tmp_path):
+    (tmp_path / "checkpoint-00000009").write_bytes(b"damaged")
+    for step in (1, 2, 3):
+        checkpoints.save(tmp_path, one(step))
+    (tmp_path / "checkpoint-00000003").write_bytes(b"damaged")
+    with pytest.warns(CheckpointWarning):
+        assert checkpoints.load_newest(tmp_path, "d").step == 2
+
+
 def test_the_same_step_can_be_saved_again(tmp_path):
     checkpoints.save(tmp_path, one(5, value=1.0))
     checkpoints.save(tmp_path, one(5, value=2.0))
