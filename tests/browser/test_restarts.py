@@ -3,7 +3,9 @@
 import re
 import time
 
-from aoqlab.lab.explorers import export_html
+import nbformat
+
+from aoqlab.lab.explorers import export_html, landscape
 
 from .harness import FINISHED, PATIENCE, Hand, menu
 
@@ -96,3 +98,23 @@ def save(page):
             return
         time.sleep(0.1)
     raise AssertionError("the notebook was not saved")
+
+
+def test_no_script_but_the_explorers_runs_in_an_exported_page(page, tmp_path):
+    evil = "<script>ran = 1</script><img src=x onerror='ran = 2'><a href='javascript:ran = 3'>go</a>"
+    explorer = landscape()
+    shown = [{"text/html": explorer.static_html()}, {"text/html": evil}, {"text/markdown": evil}]
+    outputs = [nbformat.v4.new_output("display_data", data=data) for data in shown]
+    cells = [nbformat.v4.new_markdown_cell(evil), nbformat.v4.new_code_cell("1", outputs=outputs)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "own.ipynb")
+    page.goto(export_html(tmp_path / "own.ipynb").as_uri())
+    hand = Hand(page, page.locator(".aoq"))
+    hand.root.locator(".readouts b").first.wait_for()
+    before = hand.pictures()
+    hand.press(hand.sliders()[0], "ArrowLeft", 3)
+    hand.changed(before, "a slider")
+    for link in page.get_by_text("go", exact=True).all():
+        link.click()
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.ran") is None
+    assert page.troubles and all("Content Security Policy" in trouble for trouble in page.troubles)

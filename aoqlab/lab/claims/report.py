@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..plots.verdicts import ROUNDING, VERDICTS, verdict_look
-from ..shared.tables import as_markdown
+from ..shared.tables import as_markdown, literal
 from .claim import Claim, Kind
 from .experiments import BUDGETS, experiments
 from .families import CLAIMS, FAMILIES
@@ -40,9 +40,14 @@ def protocol(claim: Claim) -> str:
     return "\n".join(lines) + (f"\n\n{claim.because}" if claim.because else "")
 
 
+def _shown(claims: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows to show, whose text, stored by whoever made them, is text in Markdown too."""
+    return one_each(claims).map(lambda value: literal(value) if isinstance(value, str) else value)
+
+
 def findings_of(results: Results, claim: Claim, kind: Kind | None = None) -> str:
     """Return the verdict on one claim on every data set, as Markdown, with what it depends on."""
-    rows = one_each(results.claims)
+    rows = _shown(results.claims)
     rows = rows[(rows["claim"] == claim.id) & (rows["kind"].eq(kind) if kind else True)]
     lines = [f"**`{claim.id}`**: {claim.sentence}", ""]
     if rows.empty:
@@ -58,7 +63,7 @@ def findings_of(results: Results, claim: Claim, kind: Kind | None = None) -> str
 
 def change_of_mind(results: Results, family: str) -> str:
     """Return what would change the verdicts of a family, as Markdown: seeds that would settle it, tests that ran."""
-    rows = one_each(results.claims)
+    rows = _shown(results.claims)
     rows = rows[rows["claim"].isin([claim.id for claim in FAMILIES[family]])]
     lines = []
     for row in rows[rows["verdict"] == "undecided"].to_dict("records"):
@@ -81,7 +86,7 @@ def change_of_mind(results: Results, family: str) -> str:
 
 def untried(results: Results) -> str:
     """Return what these results do not speak about, as Markdown, compared with all claims and budgets."""
-    shown, lines = one_each(results.claims), []
+    shown, lines = _shown(results.claims), []
     missing = [budget for budget in BUDGETS if budget not in set(results.claims["budget"])]
     lines += [
         f"- Nothing was run at budget *{budget}*: `bash run.sh reproduce --budget {budget}`." for budget in missing
@@ -103,10 +108,10 @@ def untried(results: Results) -> str:
 
 def headline(results: Results) -> str:
     """How many claims hold where, and which verdicts agree on all data sets, as Markdown."""
-    shown = one_each(results.claims)
+    shown = _shown(results.claims)
     counts = "\n".join(
         f"- On {data}: {', '.join(f'{n} {verdict}' for verdict in VERDICTS if (n := int((own == verdict).sum())))}"
-        for data in data_sets(results)
+        for data in map(literal, data_sets(results))
         for own in [shown.loc[shown["data"] == data, "verdict"]]
     )
     everywhere = shown.groupby("claim", sort=False)["verdict"].agg(lambda verdicts: set(verdicts))
@@ -122,7 +127,7 @@ def headline(results: Results) -> str:
 
 def markdown_table(claims: pd.DataFrame) -> str:
     """Verdicts as a Markdown table: a row per claim and data set; a claim's sentence is in its first row."""
-    shown = one_each(claims)
+    shown = _shown(claims)
     rows = [
         {
             "claim": f"`{row['claim']}`" if told else f"`{row['claim']}` {row['sentence']}",
@@ -139,7 +144,7 @@ def markdown_table(claims: pd.DataFrame) -> str:
 
 def grid_table(claims: pd.DataFrame) -> str:
     """Verdicts as a Markdown table with a row per claim and a column per data set."""
-    shown, rows = one_each(claims), []
+    shown, rows = _shown(claims), []
     without = absent(shown)
     for name, own in shown.groupby("claim", sort=False):
         cells = {
@@ -154,7 +159,7 @@ def grid_table(claims: pd.DataFrame) -> str:
 
 def table_text(results: Results, table: Callable[[pd.DataFrame], str] = markdown_table) -> str:
     """Return where the numbers come from, the table, and what the data are; docs/claims.md has :func:`grid_table`."""
-    shown = one_each(results.claims)
+    shown = _shown(results.claims)
     sets = []
     for data, own in shown.groupby("data", sort=False):
         first, low, high = own.iloc[0], own["n"].min(), own["n"].max()

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..shared import paths
 from ..shared.files import write_atomic
-from ..shared.notebooks import without_widgets
+from ..shared.notebooks import explorers_scripts, security_policy, without_widgets
 
 NOTEBOOKS = ("00_overview", "05_exploration", "06_stages", "07_decoupling", "08_accuracy")
 # Only the body of nbconvert's page: its head fetches scripts from the network. Code is folded.
@@ -47,12 +47,14 @@ def html(results_folder: str | Path | None = None, out: str | Path | None = None
     """
     folder = Path(results_folder) if results_folder is not None else paths.results_dir()
     target = Path(out) if out is not None else folder / "report.html"
-    pages = {name: _body(_executed(paths.notebooks_dir() / f"{name}.ipynb", folder), name) for name in NOTEBOOKS}
+    notebooks = {name: _executed(paths.notebooks_dir() / f"{name}.ipynb", folder) for name in NOTEBOOKS}
+    policy = security_policy(script for notebook in notebooks.values() for script in explorers_scripts(notebook))
+    pages = {name: _body(notebook, name) for name, notebook in notebooks.items()}
     titles = {name: re.findall(r"<h1[^>]*>(.*?)</h1>", page, re.S)[0] for name, page in pages.items()}
     contents = "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title in titles.items())
     sections = "".join(f'<section id="{name}">{page}</section>' for name, page in pages.items())
     page = (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">{policy}'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f"<title>aoqlab: what holds</title><style>{_STYLE}</style></head>"
         f'<body><nav aria-label="contents"><ol>{contents}</ol></nav><main>{sections}</main></body></html>\n'

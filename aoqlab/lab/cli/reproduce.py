@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import re
 import textwrap
+from html import unescape
 from typing import TYPE_CHECKING
 
 from ..shared import paths
@@ -86,5 +87,5 @@ def verdicts_text(results: Results) -> str:
 
 def _plain(markdown: str) -> str:
     """Return Markdown without its marks, wrapped."""
-    lines = re.sub("[*`]", "", markdown).splitlines()
+    lines = unescape(re.sub("[*`]", "", markdown)).splitlines()
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ", break_on_hyphens=False) for line in lines)

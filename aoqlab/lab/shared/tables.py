@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping
 from itertools import zip_longest
@@ -10,6 +11,15 @@ import pandas as pd
 
 GAP = "  "
 MISSING = "-"
+_MARKS = re.compile(r"[&<>`*\[\]\\|]")
+
+
+def literal(text: object) -> str:
+    """Return Markdown that shows ``text``, which others may have written, on one line and character by character.
+
+    Marks become character references, which mean themselves in Markdown and in HTML.
+    """
+    return _MARKS.sub(lambda mark: f"&#{ord(mark[0])};", " ".join(str(text).split()))
 
 
 def as_text(table: pd.DataFrame, *, formats: Mapping[str, str] | None = None, width: int | None = None) -> str:
@@ -33,12 +43,19 @@ def as_text(table: pd.DataFrame, *, formats: Mapping[str, str] | None = None, wi
 
 
 def as_markdown(table: pd.DataFrame, *, formats: Mapping[str, str] | None = None) -> str:
-    """Return the table as Markdown, the index left out; arguments as in :func:`as_text`."""
+    """Return the table as Markdown, the index left out; arguments as in :func:`as_text`.
+
+    Cells may hold Markdown, but no HTML; :func:`literal` is for what may hold neither.
+    """
     columns = _columns(table, formats)
     rules = ["---:" if _is_numeric(table[name]) else "---" for name in columns]
     rows = [[*columns], *map(list, zip(*columns.values(), strict=True))]
-    head, *body = [[cell.replace("|", "\\|").replace("\n", "<br>") for cell in row] for row in rows]
+    head, *body = [[_cell(text) for text in row] for row in rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, rules, *body])
+
+
+def _cell(text: object) -> str:
+    return str(text).replace("|", "\\|").replace("<", "&lt;").replace("\n", "<br>")
 
 
 def _columns(table: pd.DataFrame, formats: Mapping[str, str] | None) -> dict[str, list[str]]:

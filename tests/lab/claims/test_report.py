@@ -1,6 +1,8 @@
 """The report says what the tables say, and its page needs nothing but itself."""
 
+import base64
 import dataclasses
+import hashlib
 import re
 import shutil
 
@@ -13,6 +15,7 @@ from aoqlab.lab.claims import CLAIMS, FAMILIES, Results, load, report, report_pa
 from aoqlab.lab.claims.experiments import experiments
 from aoqlab.lab.claims.results import FILES, INFO
 from aoqlab.lab.claims.verdicts import evaluate, settle_all
+from aoqlab.lab.cli.reproduce import _plain
 from aoqlab.lab.shared.notebooks import WIDGET
 
 FAMILY = {claim.id: family for family, claims in FAMILIES.items() for claim in claims}
@@ -30,6 +33,7 @@ COLUMNS += (
 COLUMNS += ("widen_correlation", "widen_calmed", "widen_growth", "movement", "detrended_movement", "reversal_rate")
 COLUMNS += ("found_deep", "lag1_correlation", "true_codes", "oscillations_shrink", "oscillations_dampen")
 ORIGIN = {"date": "2026-01-31", "processor": "Abacus", "cores": 2, "device": "CPU", "torch": "2.0", "commit": "0"}
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1))"
 COURSE = ("aoq", "lsq", "aoq shrink_min=1", "aoq no dampening", "aoq held levels", "aoq coupled", "aoq frozen weights")
 
 
@@ -79,8 +83,10 @@ def results():
 @pytest.fixture(scope="module")
 def folder(results, tmp_path_factory):
     where = tmp_path_factory.mktemp("results")
-    for name, file in FILES.items():
-        getattr(results, name).to_parquet(where / file)
+    for name, file in FILES.items():  # text as somebody else might have stored it
+        table = getattr(results, name).replace({"data": {"digits-cnn": EVIL}})
+        stored = [column for column in ("title", "reason", "unit", "processor", "edge") if column in table]
+        table.assign(**dict.fromkeys(stored, EVIL)).to_parquet(where / file)
     (where / INFO).write_text("{}")
     return where
 
@@ -250,6 +256,32 @@ def test_the_page_fetches_nothing(page):
         assert re.search(r'\b(?:src|href)="data:', tag), tag[:200]
     assert not re.search(r"@import|url\(", text)
     assert text.count('src="data:image/png;base64,') >= 4
+
+
+def test_stored_text_is_no_markup_and_no_other_script_would_run(page):
+    text = page.read_text(encoding="utf-8")
+    markup = re.sub("<script.*?</script>", "", text, flags=re.DOTALL)
+    assert markup.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 10
+    assert not re.search(r"<img src=x|href=.javascript", markup)
+    (policy,) = re.findall(
+        r'<head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="(.*?)">', text
+    )
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts(text)]
+    assert "default-src 'none'" in policy
+    assert sorted(re.findall(r"'sha256-(\S+)'", policy)) == sorted(digests)
+    assert "'unsafe-inline'" not in re.search(r"script-src[^;]*", policy)[0]
+
+
+def test_stored_text_is_told_as_it_is(results):
+    shown = [
+        report.findings_of(with_claims(results, reason=EVIL), CLAIMS["local-search"]),
+        report.table_text(with_claims(results, title=EVIL, unit=EVIL)),
+        report.change_of_mind(with_claims(results, reason=EVIL, verdict="undecided"), "stages"),
+        report.headline(with_claims(results, data=EVIL)),
+        report.untried(with_claims(results, data=EVIL)),
+    ]
+    for text in shown:
+        assert "<" not in text and EVIL in _plain(text.replace("**", "")).replace("\n  ", " ")
 
 
 def test_the_page_has_contents_and_folds_its_code(page):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import pytest
 
-from aoqlab.lab.shared.tables import as_markdown, as_text
+from aoqlab.lab.shared.tables import as_markdown, as_text, literal
 
 TABLE = pd.DataFrame(
     {
@@ -52,4 +54,26 @@ def test_markdown_escapes_bars_and_aligns_numbers():
         "| --- | ---: |",
         "| lsq | 5 |",
         "| aoq \\| decoupled | 10 |",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<script>alert(1)</script>", "[x](javascript:alert(1))", "`a` *b* | \\", "&lt;b> & <!--", "two\n# lines"],
+)
+def test_text_of_others_stays_text_in_markdown(text):
+    from html import unescape
+
+    from nbconvert.filters import markdown2html
+
+    table = as_markdown(pd.DataFrame({"a": [f"**{literal(text)}**"]}))
+    for page in (markdown2html(f"- {literal(text)}."), markdown2html(table)):
+        assert set(re.findall(r"<(\w+)", page)) <= {"ul", "li", "table", "thead", "tbody", "tr", "th", "td", "strong"}
+        assert " ".join(text.split()) in unescape(page)
+
+
+def test_a_table_has_no_html_of_its_cells():
+    assert as_markdown(pd.DataFrame({"<b>": ["<script>", "two\nlines"]})).splitlines()[0::2] == [
+        "| &lt;b> |",
+        "| &lt;script> |",
     ]
