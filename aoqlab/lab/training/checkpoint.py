@@ -47,7 +47,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     meta = {**checkpoint.meta, "format": FORMAT, "step": checkpoint.step}
     write_entry(target, tensor_bytes(checkpoint.tensors), meta)
     # Later ones were refused when this run was resumed, and are written again.
-    for old in [path for path in saved(folder) if _step(path) <= checkpoint.step][KEPT:]:
+    for old in [path for path in saved(folder) if _step(path) <= checkpoint.step and path.is_file()][KEPT:]:
         old.unlink(missing_ok=True)
     return target
 
@@ -55,9 +55,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
 def saved(folder: Path) -> list[Path]:
     """Return the checkpoints of a run folder, the newest first; other files do not count."""
     own = re.compile(r"checkpoint-([0-9]{8}|[1-9][0-9]{8,})")
-    return sorted(
-        (path for path in folder.iterdir() if own.fullmatch(path.name) and path.is_file()), key=_step, reverse=True
-    )
+    return sorted((path for path in folder.iterdir() if own.fullmatch(path.name)), key=_step, reverse=True)
 
 
 def _step(path: Path) -> int:

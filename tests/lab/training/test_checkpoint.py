@@ -44,7 +44,8 @@ def test_foreign_files_push_out_nothing(tmp_path):
     (tmp_path / foreign[-1]).touch()
     for step in (1, 2, 3):
         checkpoints.save(tmp_path, one(step))
-    assert [path.name for path in checkpoints.saved(tmp_path)] == ["checkpoint-00000003", "checkpoint-00000002"]
+    whole = [path.name for path in checkpoints.saved(tmp_path) if path.is_file()]
+    assert whole == ["checkpoint-00000003", "checkpoint-00000002"]
     assert all((tmp_path / name).exists() for name in foreign)
 
 
