@@ -12,9 +12,6 @@ from torch.nn.utils import parametrize
 
 Conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 Transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-Pooling = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
-SHORTCUTS = ("downsample", "shortcut", "skip")
-"""How the networks of timm, torchvision and the published CIFAR checkpoints call the shortcut of a residual block."""
 
 
 def find_layers(model: nn.Module) -> dict[str, nn.Module]:
@@ -38,34 +35,6 @@ def matching(patterns: Sequence[str], names: Collection[str]) -> dict[str, str]:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise ValueError(f"skip pattern {pattern!r} matches no layer; near names: {near_names(pattern, names)}")
     return {name: p for p in reversed(patterns) for name in names if fnmatchcase(name, p)}
-
-
-def shortcut_convolutions(model: nn.Module) -> set[str]:
-    """Return the names of the 1x1 convolutions on the shortcuts of residual blocks.
-
-    A block is a module with a child of a name in ``SHORTCUTS``; the convolution there has kernel 1 and changes
-    channels, stride or (by pooling before it) size; next to it the block has convolutions that start with as many
-    channels as it takes and end with as many as it gives. So neither the stem of a stage nor the patch merging of Swin
-    is one.
-    """
-    found = set()
-    for block_name, block in model.named_modules():
-        for child_name in SHORTCUTS:
-            child = getattr(block, child_name, None)
-            if not isinstance(child, nn.Module):
-                continue
-            inside = set(child.modules())
-            beside = [m for m in block.modules() if isinstance(m, Conv) and m not in inside]
-            pooled = any(isinstance(m, Pooling) for m in inside)
-            for name, m in child.named_modules():
-                if not isinstance(m, Conv) or any(k != 1 for k in m.kernel_size):
-                    continue
-                changes = pooled or m.in_channels != m.out_channels or any(s != 1 for s in m.stride)
-                starts = any(b.in_channels == m.in_channels for b in beside)
-                ends = any(b.out_channels == m.out_channels for b in beside)
-                if changes and starts and ends:
-                    found.add(".".join(part for part in (block_name, child_name, name) if part))
-    return found
 
 
 def first_and_last(model: nn.Module) -> dict[str, str]:
@@ -92,13 +61,11 @@ def first_and_last(model: nn.Module) -> dict[str, str]:
 
 
 def reasons_to_skip(
-    model: nn.Module, skip: Sequence[str], quantize_downsampling: bool, quantize_first_last: bool
+    model: nn.Module, skip: Sequence[str], shortcuts: Collection[str], quantize_first_last: bool
 ) -> dict[str, str]:
-    """Return name -> reason for every layer that is left alone."""
+    """Return name -> reason for every layer that is left alone; ``shortcuts`` are layers to leave alone."""
     layers = find_layers(model)
-    reasons: dict[str, str] = {}
-    if not quantize_downsampling:
-        reasons.update(dict.fromkeys(shortcut_convolutions(model), "1x1 convolution of a shortcut"))
+    reasons = dict.fromkeys(shortcuts, "1x1 convolution of a shortcut")
     if not quantize_first_last:
         reasons.update(first_and_last(model))
     reasons.update({name: f"skip pattern {pattern!r}" for name, pattern in matching(skip, layers).items()})

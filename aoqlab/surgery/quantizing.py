@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from .inputs import attach
 from .layer_table import NOTE, Note
 from .layers import find_layers, reasons_to_skip
 from .rules import fitted, observe, rebuild
+from .shortcuts import shortcut_convolutions
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -41,8 +43,9 @@ def quantize(
     network whose state is loaded next.
 
     Left alone: the first convolution and the last linear layer unless ``quantize_first_last``; layers whose name
-    matches a shell pattern in ``skip``; 1x1 convolutions on shortcuts with ``quantize_downsampling=False``; children of
-    ``nn.MultiheadAttention``, which never calls them. :func:`~aoqlab.surgery.quantized_layers` says which and why.
+    matches a shell pattern in ``skip``; with ``quantize_downsampling=False`` 1x1 convolutions on shortcuts, which a run
+    on ``sample`` or on zeros finds (a warning says if there are none); children of ``nn.MultiheadAttention``, which
+    never calls them. :func:`~aoqlab.surgery.quantized_layers` says which and why.
 
     ``recompute``, from 0 to 1: the share of layers whose quantized inputs are computed again in the backward pass
     rather than kept (see :class:`~aoqlab.surgery.inputs.Recipe`), the same to the bit; more takes less memory and more
@@ -57,12 +60,18 @@ def quantize(
         raise ValueError(f"{type(model).__name__} is quantized already; start from the float model")
     if not layers:
         raise ValueError(f"{type(model).__name__} has no convolution and no linear layer; there is nothing to quantize")
-    reasons = reasons_to_skip(model, skip, quantize_downsampling, quantize_first_last)
+    shortcuts = set() if quantize_downsampling else shortcut_convolutions(model, sample)
+    reasons = reasons_to_skip(model, skip, shortcuts, quantize_first_last)
     chosen = {name: layer for name, layer in layers.items() if name not in reasons}
     if not chosen and (weights is not None or activations is not None):
         told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise ValueError(f"nothing is left to quantize in {type(model).__name__} ({told}); skip fewer layers")
 
+    if not quantize_downsampling and not shortcuts:
+        warnings.warn(
+            f"quantize_downsampling=False changes nothing: {type(model).__name__} has no 1x1 convolution on a shortcut",
+            stacklevel=2,
+        )
     on_weights: dict[str, Quantizer] = {}
     if weights is not None:
         for name, layer in chosen.items():

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..quantizers import Quantizer, Shifted
 from ..quantizers.base import InputRule
 from .layers import near_names
+from .shortcuts import evaluating
 
 SHALLOW = 0.25
 """Negative values down to this share of the maximum are the tail of GELU, SiLU or hard-swish, not half a tensor."""
@@ -68,16 +69,12 @@ def observe(
 
     handles = [m.register_forward_pre_hook(listen(name), with_kwargs=True) for name, m in layers.items()]
     parameter = next(model.parameters(), None)
-    modes = [(m, m.training) for m in model.modules()]
-    model.eval()
     try:
-        with torch.no_grad():
+        with evaluating(model), torch.no_grad():
             model(sample if parameter is None else sample.to(parameter.device))
     finally:
         for handle in handles:
             handle.remove()
-        for m, training in modes:  # every module gets its own mode back, also one frozen in eval mode
-            m.training = training
     return found
 
 

@@ -87,12 +87,12 @@ def quantized(start: nn.Module, config: TrainConfig, method: Method, data: Datas
     bits = config.activation_bits or config.bits
     activations = None if method.activations is None or bits == 32 else method.activations(bits)
     if weights is not None or activations is not None:
-        count = min(SAMPLE, len(data.train))
+        count = min(SAMPLE, len(data.train)) if activations is not None else 1
         quantize(
             model,
             weights=weights,
             activations=activations,
-            sample=None if activations is None else data.train.sample(count, config.seed),
+            sample=data.train.sample(count, config.seed),
             skip=config.skip,
             quantize_downsampling=config.quantize_downsampling,
         )

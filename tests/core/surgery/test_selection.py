@@ -5,7 +5,7 @@ from torch.nn.utils import parametrizations
 
 from aoqlab.quantizers import AOQ, LSQ
 from aoqlab.surgery import quantize, quantized_layers, weight_sites
-from aoqlab.surgery.layers import shortcut_convolutions
+from aoqlab.surgery.shortcuts import shortcut_convolutions
 
 
 def skipped(model):
@@ -37,25 +37,90 @@ def test_downsampling_really_stays_float(resnet, images):
     assert skipped(resnet)["layer2.0.shortcut.0"] == "1x1 convolution of a shortcut"
 
 
-def test_a_layer_called_downsample_outside_of_a_block_is_quantized():
-    class Stage(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.stem = nn.Conv2d(3, 8, 3)
-            self.body = nn.Conv2d(8, 8, 3)
-            self.downsample = nn.Conv2d(8, 32, 1, 2)  # nothing next to it ends with 32 channels
+class Computed(nn.Module):
+    """Layers of unhelpful names, and what they compute."""
 
-    assert shortcut_convolutions(Stage()) == set()
+    def __init__(self, compute, **layers):
+        super().__init__()
+        self.compute = compute
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, x):
+        return self.compute(self, x)
 
 
-def test_a_shortcut_that_pools_first_is_one():
-    class PooledBlock(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv = nn.Conv2d(8, 8, 3, 2, 1)
-            self.downsample = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(8, 8, 1))
+def conv(inside, out, kernel=3, stride=1, **options):
+    return nn.Conv2d(inside, out, kernel, stride, kernel // 2, **options)
 
-    assert shortcut_convolutions(PooledBlock()) == {"downsample.1"}
+
+COMPUTED = {
+    "a shortcut by another name": (lambda m, x: m.a(x).relu() + m.b(x), {"a": conv(3, 8), "b": conv(3, 8, 1)}, {"b"}),
+    "one that pools before": (
+        lambda m, x: m.a(x) + m.b(nn.functional.avg_pool2d(x, 2)),
+        {"a": conv(3, 8, 3, 2), "b": conv(3, 8, 1)},
+        {"b"},
+    ),
+    "one behind a depthwise convolution, added in place to a view": (
+        lambda m, x: m.a(x)[:, :8].add_(m.c(m.b(x))),
+        {"a": conv(3, 9), "b": conv(3, 3, groups=3), "c": conv(3, 8, 1)},
+        {"c"},
+    ),
+    "three branches": (lambda m, x: m.c(x) + x + m.a(x), {"a": conv(3, 3), "c": conv(3, 3, 1)}, {"c"}),
+    "the end of a bottleneck": (
+        lambda m, x: x + m.downsample(m.b(m.a(x)).relu()),
+        {"a": conv(3, 8, 1), "b": conv(8, 8), "downsample": conv(8, 3, 1)},
+        set(),
+    ),
+    "a linear bottleneck before a block": (
+        lambda m, x: (y := m.b(m.a(x).relu())) + m.c(y),
+        {"a": conv(3, 8), "b": conv(8, 3, 1), "c": conv(3, 3)},
+        set(),
+    ),
+    "a stem called downsample": (
+        lambda m, x: m.b(m.downsample(x)),
+        {"downsample": conv(3, 8, 1, 2), "b": conv(8, 8)},
+        set(),
+    ),
+    "branches side by side": (
+        lambda m, x: torch.cat([m.a(x), m.b(x)], 1),
+        {"a": conv(3, 8), "b": conv(3, 8, 1)},
+        set(),
+    ),
+    "a gate": (
+        lambda m, x: x + (y := m.a(x)) * m.c(m.b(y.mean((2, 3), keepdim=True)).relu()).sigmoid(),
+        {"a": conv(3, 3), "b": conv(3, 2, 1), "c": conv(2, 3, 1)},
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_shortcuts_are_found_by_what_they_compute(name):
+    compute, layers, found = COMPUTED[name]
+    model = Computed(compute, **layers)
+    model.train()
+    assert shortcut_convolutions(model) == shortcut_convolutions(model, torch.randn(4, 3, 8, 8)) == found
+    assert model.training and all(p.grad is None for p in model.parameters())
+
+
+def test_a_network_without_shortcuts_says_so():
+    model = nn.Sequential(conv(3, 4), conv(4, 4, 1), conv(4, 4))
+    with pytest.warns(UserWarning, match="quantize_downsampling=False changes nothing: Sequential has no 1x1"):
+        quantize(model, weights=LSQ(2), quantize_downsampling=False)
+    assert list(weight_sites(model)) == ["1", "2"]
+
+
+def test_a_network_that_does_not_run_on_zeros_needs_a_sample():
+    def compute(model, x):
+        assert x.shape[-1] == 20, "I take 20 pixels"
+        return model.a(x) + model.b(x)
+
+    model = Computed(compute, a=conv(3, 4), b=conv(3, 4, 1))
+    with pytest.raises(ValueError, match=r"I take 20 pixels.*give sample="):
+        quantize(model, weights=LSQ(2), quantize_downsampling=False)
+    assert not weight_sites(model)
+    assert shortcut_convolutions(model, torch.zeros(2, 3, 20, 20)) == {"b"}
 
 
 def test_patterns_skip_and_say_so(resnet):
