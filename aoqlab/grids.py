@@ -9,21 +9,47 @@ import torch
 from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
 
-MIN_BITS, MAX_BITS = 2, 8
+from .arguments import check_bits, check_flag, check_instance
+from .kernels import native
+
 GridKind = Literal["mid-rise", "mid-tread"]
 
 
-def check_bits(bits: int) -> int:
-    """Return ``bits`` if it is an integer from 2 to 8, otherwise raise ``ValueError``."""
-    if isinstance(bits, bool) or not isinstance(bits, int) or not MIN_BITS <= bits <= MAX_BITS:
-        raise ValueError(f"bits must be an integer from {MIN_BITS} to {MAX_BITS}, got {bits!r}")
-    return bits
+def check_tensor(x: Tensor, what: str) -> Tensor:
+    """Return ``x`` if it is a dense floating-point tensor, otherwise raise ``TypeError``."""
+    check_instance(what, x, Tensor, "a floating-point tensor")
+    if not x.is_floating_point():
+        raise TypeError(f"{what} must be a floating-point tensor, got {x.dtype}")
+    if x.layout not in (torch.strided, torch.jagged):
+        raise TypeError(f"{what} must be a dense tensor, got the layout {x.layout}; to_dense() makes one")
+    return x
+
+
+def is_integer(x: Tensor) -> bool:
+    """Return whether a tensor holds integers, which bools are not."""
+    return not (x.is_floating_point() or x.is_complex() or x.is_quantized or x.dtype == torch.bool)
+
+
+def check_codes(codes: Tensor, bits: int, what: str = "codes") -> Tensor:
+    """Return ``codes`` if they are integers ``0 ... 2^bits - 1``, otherwise raise.
+
+    Values are looked at on the CPU alone: elsewhere the device would have to wait.
+    """
+    check_instance(what, codes, Tensor, "an integer tensor")
+    if not is_integer(codes):
+        raise TypeError(f"{what} must be an integer tensor, got {codes.dtype}")
+    if codes.is_cpu and codes.layout == torch.strided and codes.numel() and not native.watched():
+        low, high = (int(end) for end in codes.aminmax())
+        if low < 0 or high >= 2**bits:
+            raise ValueError(f"{what} must be in 0 ... {2**bits - 1} at {bits} bits, got {low} ... {high}")
+    return codes
 
 
 def check_finite(x: Tensor, what: str) -> Tensor:
     """Return ``x`` if it is a non-empty floating-point tensor without NaN or infinity, otherwise raise."""
-    if not x.is_floating_point():
-        raise TypeError(f"{what} must be a floating-point tensor, got {x.dtype}")
+    check_tensor(x, what)
+    if x.is_meta:
+        raise ValueError(f"{what} is on the device meta and has no values; move the network to a real device first")
     if x.numel() == 0:
         raise ValueError(f"{what} has no elements (shape {tuple(x.shape)})")
     bad = int((~torch.isfinite(x)).sum())
@@ -73,6 +99,7 @@ class UniformGrid:
         check_bits(self.bits)
         if self.kind not in ("mid-rise", "mid-tread"):
             raise ValueError(f"grid must be 'mid-rise' or 'mid-tread', got {self.kind!r}")
+        check_flag("signed", self.signed)
 
     @staticmethod
     def _at_least_float32(step: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .grids import per_row
+from .arguments import check_instance
+from .grids import check_tensor, per_row
 
 
 class _WithGradient(torch.autograd.Function):
@@ -44,6 +45,8 @@ def dampening_norm(weights: Iterable[Tensor], bin_centres: Iterable[Tensor]) -> 
     ``ValueError`` when the two sequences differ in length or two tensors in shape. Source: Xie et al., ICCV 2025, and
     its published code.
     """
+    for name, layers in (("weights", weights), ("bin_centres", bin_centres)):
+        check_instance(name, layers, Iterable, "the tensors of all layers, one each")
     pairs = [(w, _same_shape(c, w, "bin centres")) for w, c in zip(weights, bin_centres, strict=True)]
     if not pairs:
         return torch.zeros(())
@@ -142,7 +145,8 @@ def _weighted_squares(tensors: Sequence[Tensor], factors: Sequence[float]) -> Te
 
 def _same_shape(x: Tensor, weights: Tensor, what: str) -> Tensor:
     """Raise where two tensors would broadcast instead of matching."""
-    if x.shape != weights.shape:
+    check_tensor(weights, "weights")
+    if check_tensor(x, what).shape != weights.shape:
         raise ValueError(f"{what} of shape {tuple(x.shape)} do not fit weights of shape {tuple(weights.shape)}")
     return x
 
@@ -152,6 +156,8 @@ def soft_cross_entropy(student_logits: Tensor, teacher_logits: Tensor) -> Tensor
 
     Logits: (N, classes). The teacher gets no gradient. Source: the published AOQ recipe.
     """
+    for name, logits in (("student_logits", student_logits), ("teacher_logits", teacher_logits)):
+        check_tensor(logits, name)
     if student_logits.shape != teacher_logits.shape:
         raise ValueError(f"logits differ in shape: {tuple(student_logits.shape)} and {tuple(teacher_logits.shape)}")
     target = teacher_logits.detach().softmax(-1)

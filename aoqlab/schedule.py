@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from .arguments import check_count, check_flag, check_number
+
 StageName = Literal["shrink", "widen", "dampen"]
 
 
@@ -56,21 +58,16 @@ class ThreeStage:
 
     def __post_init__(self) -> None:
         for name in ("shrink_until", "dampen_from"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {getattr(self, name)}")
-        if not 0 < self.shrink_min <= 1:
-            raise ValueError(f"shrink_min must be in (0, 1], got {self.shrink_min}")
+            check_number(name, getattr(self, name))
+        check_number("shrink_min", self.shrink_min, "(0, 1]")
         for name in ("dampening", "perturbation"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be finite and not negative, got {getattr(self, name)}")
-        stairs = self.staircase
-        if stairs is not None and (isinstance(stairs, bool) or not isinstance(stairs, int) or stairs < 1):
-            raise ValueError(f"staircase must be a positive number of refreshes, or None, got {self.staircase}")
+            check_number(name, getattr(self, name), "[0, inf)")
+        check_count("staircase", self.staircase, or_none=True)
+        check_flag("levels_learn", self.levels_learn)
 
     def __call__(self, progress: float) -> StageState:
         """Return the state at ``progress``, the share of training that is done, in [0, 1]."""
-        if not 0 <= progress <= 1:
-            raise ValueError(f"progress must be in [0, 1], got {progress}")
+        check_number("progress", progress)
         learn = progress > self.shrink_until or self.shrink_until == 0
         dampen = progress >= self.dampen_from
         stage: StageName = "shrink" if not learn else "dampen" if dampen else "widen"
@@ -94,6 +91,5 @@ class ThreeStage:
 
 def cosine_ramp(progress: float, final: float) -> float:
     """Return ``final * (1 - cos(pi p)) / 2``, which rises from 0 to ``final`` along half a cosine (Nagel et al.)."""
-    if not 0 <= progress <= 1:
-        raise ValueError(f"progress must be in [0, 1], got {progress}")
+    check_number("progress", progress)
     return final * (1 - math.cos(math.pi * progress)) / 2

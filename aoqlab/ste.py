@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .grids import UniformGrid, per_row
+from .grids import UniformGrid, check_tensor, per_row
 from .kernels import native
 
 MIN_STEP = 1e-12
@@ -55,15 +55,6 @@ def _grid_arguments(grid: UniformGrid) -> tuple[float, float, int, int]:
 def _reduce_to(sums: Tensor, step: Tensor) -> Tensor:
     """Sum ``sums`` over everything but the rows of ``step``."""
     return sums.sum() if step.ndim == 0 else sums.unsqueeze(-1).flatten(1).sum(1)
-
-
-def check_input(x: Tensor) -> Tensor:
-    """Return ``x``; raise ``TypeError`` unless it is a floating-point tensor, ``ValueError`` if it lost its memory."""
-    if not x.is_floating_point():
-        raise TypeError(f"only floating-point tensors can be fake-quantized, got {x.dtype}")
-    if not native.watched() and type(x) is Tensor and x.is_cpu and x.layout == torch.strided:
-        native.check_memory(x)
-    return x
 
 
 def apply_gradient(function: type[torch.autograd.Function], *inputs: Any) -> Any:
@@ -199,7 +190,7 @@ def aoq_ste(x: Tensor, threshold_step: Tensor, level_step: Tensor, grid: Uniform
     x: any shape; steps: shape () or, per channel, (C,) with x of shape (C, ...). NaN stays NaN. Source: Xie et al.,
     ICCV 2025, the weight quantizer.
     """
-    return apply_gradient(_AOQ, check_input(x), threshold_step, level_step, grid, level_step.requires_grad)[0]
+    return apply_gradient(_AOQ, check_tensor(x, "x"), threshold_step, level_step, grid, level_step.requires_grad)[0]
 
 
 class _LSQ(torch.autograd.Function):
@@ -261,7 +252,7 @@ def lsq_ste(x: Tensor, step: Tensor, grid: UniformGrid, gradient_scale: float = 
     x: any shape; step: shape () or, per channel, (C,) with x of shape (C, ...). NaN stays NaN. Source: Esser et al.,
     ICLR 2020, equations 1 to 5.
     """
-    return apply_gradient(_LSQ, check_input(x), step, grid, gradient_scale)
+    return apply_gradient(_LSQ, check_tensor(x, "x"), step, grid, gradient_scale)
 
 
 def ltq_edges(bin_widths: Tensor) -> tuple[Tensor, Tensor]:
@@ -382,4 +373,4 @@ def ltq_gste(x: Tensor, bin_widths: Tensor, input_scale: Tensor, output_scale: T
     x: any shape; bin_widths: (n,); scales: (). Widths act as at least 1e-6. NaN stays NaN. Source: Liu et al., CVPR
     2022 (N2UQ), equations 6 to 11.
     """
-    return apply_gradient(_LTQ, check_input(x), bin_widths, input_scale, output_scale)
+    return apply_gradient(_LTQ, check_tensor(x, "x"), bin_widths, input_scale, output_scale)

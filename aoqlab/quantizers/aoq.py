@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..arguments import check_flag
 from ..grids import GridKind, UniformGrid
 from ..schedule import StageState
 from ..ste import MIN_STEP, aoq_ste
@@ -39,9 +40,9 @@ class AOQ(UniformQuantizer):
         self, bits: int, grid: GridKind = "mid-rise", per_channel: bool = False, coupled: bool = False
     ) -> None:
         super().__init__(bits)
-        self.coupled = coupled
+        self.coupled = check_flag("coupled", coupled)
         self.grid = UniformGrid(self.bits, grid)
-        self.per_channel = per_channel
+        self.per_channel = check_flag("per_channel", per_channel)
         unit = torch.ones(1) if per_channel else torch.tensor(1.0)
         self.register_buffer("threshold_interval", unit.clone())
         self.register_buffer("shrink", torch.tensor(1.0))

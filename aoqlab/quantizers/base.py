@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import copy
+import functools
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..grids import UniformGrid, check_bits, check_finite
+from ..arguments import check_bits
+from ..grids import UniformGrid, check_codes, check_finite, check_tensor
 from ..kernels import native
 from ..schedule import StageState
 from ..ste import decode
 
 InputRule = Literal["unsigned", "shifted", "signed", "as given"]
 """What the values that arrive at a layer ask of the quantizer there."""
+
+
+def _tensor(quantizer: Quantizer, x: Tensor) -> None:
+    check_tensor(x, f"what {type(quantizer).__name__} quantizes")
+    if type(x) is Tensor and x.is_cpu and not native.watched():
+        native.check_memory(x)
+
+
+def _codes(quantizer: Quantizer, codes: Tensor) -> None:
+    check_codes(codes, quantizer.bits)
+
+
+CHECKED = {"forward": _tensor, "encode": _tensor, "decode": _codes, "decode_learned": _codes}
+
+
+def _checking(method: Callable[..., Any], check: Callable[[Quantizer, Tensor], None]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def checking(self: Quantizer, x: Tensor) -> Any:
+        check(self, x)
+        return method(self, x)
+
+    return checking
 
 
 class Quantizer(nn.Module):
@@ -52,6 +77,12 @@ class Quantizer(nn.Module):
 
     per_weight_state: tuple[str, ...] = ()
     """Names of buffers shaped like the weights, empty until they are known; loading a checkpoint sets the shape."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Check the argument of the methods that every quantizer has, wherever a class defines one."""
+        super().__init_subclass__(**kwargs)
+        for name in CHECKED.keys() & cls.__dict__.keys():
+            setattr(cls, name, _checking(cls.__dict__[name], CHECKED[name]))
 
     def __init__(self, bits: int) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..arguments import check_instance, check_number
 from ..schedule import StageState
 from .base import Quantizer
 
@@ -32,8 +33,8 @@ class Freezing(Quantizer):
     frozen_codes: Tensor
 
     def __init__(self, inner: Quantizer, momentum: float | int = 0.01) -> None:
-        if not 0 < momentum <= 1:
-            raise ValueError(f"momentum must be in (0, 1], got {momentum}")
+        check_instance("the quantizer inside Freezing", inner, Quantizer, "a quantizer such as LSQ(2)")
+        check_number("momentum", momentum, "(0, 1]")
         super().__init__(inner.bits)
         self.inner, self.momentum = inner, momentum
         self.per_channel, self.coupled, self.clips = inner.per_channel, inner.coupled, inner.clips

@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..arguments import check_flag
 from ..grids import UniformGrid
 from ..ste import MIN_STEP, lsq_ste
 from .base import InputRule, check_rows, spread_of
@@ -44,8 +45,9 @@ class LSQ(UniformQuantizer):
         if per_channel and batched:
             raise ValueError("the first dimension is either channels or a batch; give per_channel or batched, not both")
         self.grid = UniformGrid(self.bits, "mid-tread", signed)
-        self.per_channel, self.absorbs_relu = per_channel, not signed
-        self.scale_gradient, self.batched = scale_gradient, batched
+        self.per_channel, self.absorbs_relu = check_flag("per_channel", per_channel), not signed
+        self.scale_gradient = check_flag("scale_gradient", scale_gradient)
+        self.batched = check_flag("batched", batched)
         self.step = nn.Parameter(torch.ones(1) if per_channel else torch.tensor(1.0))
 
     @torch.no_grad()

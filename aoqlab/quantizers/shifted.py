@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..ste import MIN_STEP, apply_gradient, check_input
+from ..arguments import check_instance
+from ..ste import MIN_STEP, apply_gradient
 from .base import Quantizer, spread_of, steady_sum
 
 
@@ -48,6 +49,7 @@ class Shifted(Quantizer):
     """
 
     def __init__(self, inner: Quantizer) -> None:
+        check_instance("the quantizer inside Shifted", inner, Quantizer, "a quantizer such as LTQ(2)")
         if not inner.absorbs_relu or inner.per_channel:
             raise ValueError(f"Shifted needs LTQ, LSQ(signed=False) or another unsigned quantizer inside, got {inner}")
         super().__init__(inner.bits)
@@ -85,5 +87,5 @@ class Shifted(Quantizer):
         return apply_gradient(_Add, self.inner.decode_learned(codes), self.shift, -1)
 
     def forward(self, x: Tensor) -> Tensor:
-        inner = self.inner(apply_gradient(_Add, check_input(x), self.shift, 1))
+        inner = self.inner(apply_gradient(_Add, x, self.shift, 1))
         return apply_gradient(_Add, inner, self.shift, -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..arguments import check_flag
 from ..grids import UniformGrid, per_row
 from ..ste import MIN_STEP, aoq_ste
 from .base import check_rows, spread_of, steady_sum
@@ -34,7 +35,7 @@ class StatsQ(UniformQuantizer):
     def __init__(self, bits: int, per_channel: bool = True) -> None:
         super().__init__(bits)
         self.grid = UniformGrid(self.bits, "mid-rise")
-        self.per_channel = per_channel
+        self.per_channel = check_flag("per_channel", per_channel)
         self.register_buffer("step", torch.ones(1) if per_channel else torch.tensor(1.0))
 
     def _statistic(self, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from ..arguments import check_instance
 from .attached import weight_sites, weight_switch
 from .layer_table import NOTE, Note, method_of, note_of
 
@@ -22,7 +23,7 @@ def fold(model: Model) -> Model:
     Layers get their own class back and their weight its own name in ``state_dict``. Weights whose quantizer is disabled
     stay float. Quantizers of inputs stay, because what they round is not known before the images are.
     """
-    folded = copy.deepcopy(model)
+    folded = copy.deepcopy(check_instance("model", model, nn.Module, "a network (torch.nn.Module)"))
     for site in weight_sites(folded).values():
         layer, switch, weight = site.module, weight_switch(site.module), site.latent
         assert switch is not None

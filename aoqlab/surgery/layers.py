@@ -10,12 +10,15 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
 
+from ..arguments import check_instance
+
 Conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 Transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 def find_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Return every convolution and linear layer (subclasses included) by name, in order of registration."""
+    check_instance("model", model, nn.Module, "a network (torch.nn.Module)")
     return {name: m for name, m in model.named_modules() if isinstance(m, (nn.Linear, *Conv, *Transposed))}
 
 
@@ -31,7 +34,8 @@ def near_names(wanted: str, names: Iterable[str]) -> str:
 def matching(patterns: Sequence[str], names: Collection[str]) -> dict[str, str]:
     """Return name -> the first shell pattern that matches it. Raises ``ValueError`` for a pattern that matches none."""
     patterns = (patterns,) if isinstance(patterns, str) else patterns  # otherwise its letters would be the patterns
-    for pattern in patterns:
+    for pattern in check_instance("skip", patterns, Iterable, "a sequence of patterns of layers' names"):
+        check_instance("a pattern in skip", pattern, str, "a text")
         if not any(fnmatchcase(name, pattern) for name in names):
             raise ValueError(f"skip pattern {pattern!r} matches no layer; near names: {near_names(pattern, names)}")
     return {name: p for p in reversed(patterns) for name in names if fnmatchcase(name, p)}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import TypeVar
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from ..arguments import check_flag, check_instance, check_number
 from ..quantizers import Quantizer
 from ..quantizers.base import InputRule
 from .attached import Switch
@@ -53,8 +55,14 @@ def quantize(
     for patterns that match no layer, a model that is quantized already or has nothing to quantize, weights or
     activations that no step can come from.
     """
-    if not 0 <= recompute <= 1:
-        raise ValueError(f"recompute is a share of layers, from 0 to 1, got {recompute}")
+    check_number("recompute", recompute)
+    check_flag("quantize_downsampling", quantize_downsampling)
+    check_flag("quantize_first_last", quantize_first_last)
+    for name, prototype in (("weights", weights), ("activations", activations)):
+        check_instance(name, prototype, (Quantizer, NoneType), "a quantizer such as AOQ(2), or None")
+    if weights is not None and weights.absorbs_relu:
+        raise ValueError(f"weights need levels on both sides of 0, got the unsigned {weights!r}; try AOQ or LSQ")
+    check_instance("sample", sample, (Tensor, NoneType), "a batch of images, a tensor, or None")
     layers = find_layers(model)
     if any(isinstance(m, Switch) for m in model.modules()):
         raise ValueError(f"{type(model).__name__} is quantized already; start from the float model")

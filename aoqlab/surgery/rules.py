@@ -72,6 +72,9 @@ def observe(
     try:
         with evaluating(model), torch.no_grad():
             model(sample if parameter is None else sample.to(parameter.device))
+    except (RuntimeError, IndexError) as error:
+        told = f"{type(model).__name__} does not take the sample of shape {tuple(sample.shape)} and {sample.dtype}"
+        raise ValueError(f"{told}: {str(error).splitlines()[0]}") from error
     finally:
         for handle in handles:
             handle.remove()

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..grids import check_bits
+from ..arguments import check_bits, check_count, check_flag, check_instance, check_number
+from ..grids import is_integer
 from ..kernels import native
 from .eager import MASK_BITS, count_all, count_moved, splitmix
 
@@ -74,14 +75,17 @@ class CodeCounter(nn.Module):
     ) -> None:
         super().__init__()
         self.bits = check_bits(bits)
-        if not 0 < momentum <= 1:
-            raise ValueError(f"momentum must be in (0, 1], got {momentum}")
-        if record_every is not None and (not isinstance(record_every, int) or record_every < 1):
-            raise ValueError(f"record_every must be an integer of at least 1, or None, got {record_every}")
+        check_number("momentum", momentum, "(0, 1]")
+        check_number("oscillating_above", oscillating_above)
+        check_count("record_every", record_every, or_none=True)
+        check_flag("count_configurations", count_configurations)
         self.single = not isinstance(shape, Mapping)
         shapes = shape.items() if isinstance(shape, Mapping) else [(SINGLE, shape)]
-        self.shapes = {name: torch.Size(size) for name, size in shapes}
-        if not self.shapes or any(size.numel() == 0 for size in self.shapes.values()):
+        try:
+            self.shapes = {check_instance("a name", name, str, "a text"): torch.Size(size) for name, size in shapes}
+        except TypeError as error:
+            raise TypeError(f"shape must be a shape such as (64, 64), or layers and shapes, got {shape!r}") from error
+        if not self.shapes or any(not size or min(size) < 1 for size in self.shapes.values() if size != ()):
             raise ValueError(f"every layer needs at least one weight, got {dict(self.shapes)}")
         self.momentum, self.oscillating_above = float(momentum), oscillating_above  # the kernel takes a double
         self.record_every, self.count_configurations = record_every, count_configurations
@@ -150,14 +154,14 @@ class CodeCounter(nn.Module):
             self._record()
 
     def _flatten(self, codes: Tensor | Mapping[str, Tensor]) -> Tensor:
-        given = {SINGLE: codes} if isinstance(codes, Tensor) else codes
+        given = codes if isinstance(codes, Mapping) else {SINGLE: codes}
         if given.keys() != self.shapes.keys():
             missing, unknown = sorted(self.shapes.keys() - given.keys()), sorted(given.keys() - self.shapes.keys())
             raise ValueError(f"codes must name the tracked layers exactly; missing {missing}, unknown {unknown}")
         parts = []
         for name, size in self.shapes.items():
-            part = given[name]
-            if part.shape != size or part.is_floating_point():
+            part = check_instance(f"codes of layer {name!r}", given[name], Tensor, "an integer tensor")
+            if part.shape != size or not is_integer(part) or part.layout != torch.strided:
                 raise ValueError(
                     f"layer {name!r} needs integer codes of shape {tuple(size)}, got {part.dtype} {tuple(part.shape)}"
                 )

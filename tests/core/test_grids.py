@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aoqlab.grids import UniformGrid, check_bits, check_finite, per_row
+from aoqlab.arguments import check_bits
+from aoqlab.grids import UniformGrid, check_finite, per_row
 
 BITS = range(2, 9)
 KINDS = ("mid-rise", "mid-tread")

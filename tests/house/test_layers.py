@@ -22,6 +22,7 @@ CORE_NEEDS = {"torch", "numpy", "pandas", "jaxtyping"}
 ROWS = {
     "__main__": 1,
     "kernels": 1,
+    "arguments": 1,
     "grids": 1,
     "ste": 1,
     "schedule": 1,

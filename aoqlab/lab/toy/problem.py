@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from ...grids import UniformGrid, check_bits
+from ...arguments import check_bits
+from ...grids import UniformGrid
 from ...schedule import ThreeStage
 from ..shared.seeds import mixed
 

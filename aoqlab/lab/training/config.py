@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ...grids import check_bits
+from ...arguments import check_bits
 
 Automatic = Literal["auto", "yes", "no"]
 Precision = Literal["auto", "no", "bf16", "fp16"]

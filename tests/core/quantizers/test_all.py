@@ -299,7 +299,7 @@ def test_infinities_take_the_outermost_codes(make, path):
 
 @every_quantizer
 def test_integers_are_refused(make, path):
-    with pytest.raises(TypeError, match=r"only floating-point tensors can be fake-quantized, got torch.int64"):
+    with pytest.raises(TypeError, match=r"must be a floating-point tensor, got torch.int64"):
         prepared(make, 2)(torch.ones(SHAPE, dtype=torch.int64))
 
 

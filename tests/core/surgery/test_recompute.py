@@ -79,7 +79,7 @@ def test_the_share_of_layers_is_spread_evenly(share, again):
 
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
 def test_a_share_that_is_none_is_refused(share):
-    with pytest.raises(ValueError, match="from 0 to 1, got"):
+    with pytest.raises(ValueError, match=r"in \[0, 1\], got"):
         quantize(nn.Linear(4, 4), weights=None, activations=LSQ(2), recompute=share)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ....grids import MAX_BITS, MIN_BITS, UniformGrid
+from ....arguments import MAX_BITS, MIN_BITS
+from ....grids import UniformGrid
 from ....schedule import ThreeStage
 from .layers import Learned
 from .weight_summary import Summary

@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ....grids import MAX_BITS, MIN_BITS
+from ....arguments import MAX_BITS, MIN_BITS
 from ....quantizers import AOQ, LSQ, StatsQ, UniformQuantizer
 from ....schedule import ThreeStage
 from ....ste import MIN_STEP
