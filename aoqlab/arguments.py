@@ -53,7 +53,7 @@ def check_instance(name: str, value: T, kind: type | tuple[type, ...], what: str
 
 
 def described(value: Any) -> str:
-    """Return how a message speaks of a value of a wrong type: short values as they are, others by their type."""
+    """Return how a message speaks of a value of a wrong type: short values are written out, others named by type."""
     if isinstance(value, type):
         return f"the class {value.__name__}"
     shown = repr(value)
