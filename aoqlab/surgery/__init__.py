@@ -8,3 +8,4 @@ from .attached import weight_sites as weight_sites
 from .folding import fold as fold
 from .layer_table import quantized_layers as quantized_layers
 from .quantizing import quantize as quantize
+from .shares import bit_shares as bit_shares

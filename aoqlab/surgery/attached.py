@@ -101,3 +101,15 @@ def quantizers_disabled(model: nn.Module) -> Iterator[nn.Module]:
     finally:
         for switch, enabled in before:
             switch.enabled = enabled
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put ``model`` into eval mode; each module has its own mode back afterwards, also one frozen in eval mode."""
+    modes = [(m, m.training) for m in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
+from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
+from torch.overrides import TorchFunctionMode
 
 from ..arguments import check_instance
+from .attached import evaluating
 
 Conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+PRODUCTS = (functional.conv1d, functional.conv2d, functional.conv3d, functional.linear)
 Transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
@@ -39,6 +46,40 @@ def matching(patterns: Sequence[str], names: Collection[str]) -> dict[str, str]:
         if not any(fnmatchcase(name, pattern) for name in names):
             raise ValueError(f"skip pattern {pattern!r} matches no layer; near names: {near_names(pattern, names)}")
     return {name: p for p in reversed(patterns) for name in names if fnmatchcase(name, p)}
+
+
+class _Used(TorchFunctionMode):
+    """Note for each convolution and matrix product whether it uses ``weight`` itself."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.place, self.direct = weight.untyped_storage().data_ptr(), list[bool]()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in PRODUCTS:
+            used = args[1] if len(args) > 1 else kwargs["weight"]
+            self.direct.append(used.untyped_storage().data_ptr() == self.place)
+        return func(*args, **kwargs)
+
+
+def changes_weight(layer: nn.Module) -> bool:
+    """Return whether the forward of a layer convolves with something computed from its weight, not with the weight.
+
+    So weight standardisation does: what a quantizer on the weight rounds would be scaled again afterwards. Layers with
+    a forward of their own are run once on zeros.
+    """
+    if type(layer).forward in {kind.forward for kind in (nn.Linear, *Conv)}:
+        return False
+    weight = layer.get_parameter("weight")
+    if isinstance(layer, nn.Linear):
+        shape = [1, layer.in_features]
+    else:
+        spread = zip(layer.kernel_size, layer.dilation, strict=True)  # type: ignore[arg-type]
+        shape = [1, layer.in_channels, *((k - 1) * d + 1 for k, d in spread)]  # type: ignore[list-item]
+    with evaluating(layer), torch.no_grad(), suppress(Exception), _Used(weight) as used:
+        layer(weight.new_zeros(shape))
+    return bool(used.direct) and not any(used.direct)
 
 
 def first_and_last(model: nn.Module) -> dict[str, str]:
@@ -84,4 +125,6 @@ def reasons_to_skip(
             reasons[name] = "its parameters are computed from others"
         elif isinstance(weight, UninitializedParameter):
             reasons[name] = "its weight has no shape yet"
+        elif name not in reasons and changes_weight(layer):
+            reasons[name] = "its forward changes the weight (such as standardisation) after a quantizer would round it"
     return reasons

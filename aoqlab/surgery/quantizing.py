@@ -72,7 +72,10 @@ def quantize(
     reasons = reasons_to_skip(model, skip, shortcuts, quantize_first_last)
     chosen = {name: layer for name, layer in layers.items() if name not in reasons}
     if not chosen and (weights is not None or activations is not None):
-        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        by_reason = {reason: [name for name in reasons if reasons[name] == reason] for reason in reasons.values()}
+        told = "; ".join(
+            f"{', '.join(names[:3])}{' and more' * (len(names) > 3)}: {reason}" for reason, names in by_reason.items()
+        )
         raise ValueError(f"nothing is left to quantize in {type(model).__name__} ({told}); skip fewer layers")
 
     if not quantize_downsampling and not shortcuts:

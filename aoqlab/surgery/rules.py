@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from ..quantizers import Quantizer, Shifted
 from ..quantizers.base import InputRule
+from .attached import evaluating
 from .layers import near_names
-from .shortcuts import evaluating
 
 SHALLOW = 0.25
 """Negative values down to this share of the maximum are the tail of GELU, SiLU or hard-swish, not half a tensor."""

@@ -4,53 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node, saved_tensors_hooks
 
+from .forward import forward
 from .layers import Conv, find_layers
 
-SIZES = (64, 224, 32)
-"""Sizes of images that are tried where no sample is given."""
 SUMS = ("AddBackward", "AddcmulBackward", "SubBackward", "torch::autograd::CopySlices")
 """Operations that add two values; the last one is ``x += y`` on a view."""
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put ``model`` into eval mode; each module has its own mode back afterwards, also one frozen in eval mode."""
-    modes = [(m, m.training) for m in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for m, training in modes:
-            m.training = training
-
-
-def example_inputs(model: nn.Module, sample: Tensor | None) -> Iterator[Tensor]:
-    """Yield inputs to try: one image of ``sample`` or, without, images of zeros in the shape of the first layer."""
-    parameter = next(model.parameters())
-    if sample is not None:
-        yield sample[:1].to(parameter.device)
-        return
-    first = next(iter(find_layers(model).values()))
-    config = getattr(model, "pretrained_cfg", None)
-    native = config.get("input_size") if isinstance(config, dict) else None
-    channels = first.in_features if isinstance(first, nn.Linear) else first.in_channels
-    dimensions = 0 if isinstance(first, nn.Linear) else len(first.kernel_size)  # type: ignore[arg-type]
-    for size in dict.fromkeys((*SIZES, *([native[-1]] if native else []))) if dimensions else (0,):
-        yield parameter.new_zeros(1, channels, *[size] * dimensions)  # type: ignore[arg-type]
 
 
 def data_flow(model: nn.Module, sample: Tensor | None) -> tuple[dict[Node, list[Node]], dict[Node, str]]:
     """Run ``model`` once in eval mode; return the operations on its input, and which of them are layers.
 
-    The first maps an operation to the operations that it reads, with parameters left out. Raises ``ValueError`` where
-    the network does not run.
+    The first maps an operation to the operations that it reads, with parameters left out.
     """
     made: dict[Node, str] = {}
 
@@ -64,23 +34,12 @@ def data_flow(model: nn.Module, sample: Tensor | None) -> tuple[dict[Node, list[
     handles = [layer.register_forward_hook(listen(name)) for name, layer in find_layers(model).items()]
     try:
         # Nothing is kept for a backward pass, which never comes.
-        with evaluating(model), torch.enable_grad(), saved_tensors_hooks(lambda t: None, lambda t: t):
-            for x in example_inputs(model, sample):
-                made.clear()
-                x = x.requires_grad_() if x.is_floating_point() else x
-                try:
-                    output = model(x)
-                except Exception as error:  # each network has its own way to fail
-                    why = str(error).split("\n")[0]
-                    continue
-                return _reads(output, x), made
+        with torch.enable_grad(), saved_tensors_hooks(lambda t: None, lambda t: t):
+            x, output = forward(model, sample, "quantize_downsampling=False looks for shortcuts")
     finally:
         for handle in handles:
             handle.remove()
-    raise ValueError(
-        f"quantize_downsampling=False looks for shortcuts while {type(model).__name__} runs, and it does not run "
-        f"({why}); give sample=, a batch of images"
-    )
+    return _reads(output, x), made
 
 
 def _tensors(output: Any) -> Iterator[Tensor]:

@@ -13,18 +13,19 @@ from typing import Any
 import pandas as pd
 from tqdm.auto import tqdm
 
+from ...surgery.shares import Shares, shares_text
 from ..shared.tables import as_text
 from .engine import Trainer
 
 
-def audit_text(layers: pd.DataFrame) -> str:
-    """Return the audit of layers as text: layer, shape, bits of weights and activations, and how or why not."""
+def audit_text(layers: pd.DataFrame, shares: Shares) -> str:
+    """Return the audit as text: layer, shape, bits of weights and activations, how or why not; last the shares."""
     how = [
         row.why_skipped or ", ".join(filter(None, (row.weight_method, row.activation_method, row.activation_rule)))
         for row in layers.itertuples()
     ]
     shown = layers[["layer", "shape"]].assign(W=layers["weight_bits"], A=layers["activation_bits"], how=how)
-    return as_text(shown, formats={"W": "{:.0f}", "A": "{:.0f}"})
+    return as_text(shown, formats={"W": "{:.0f}", "A": "{:.0f}"}) + "\n" + shares_text(shares)
 
 
 @contextmanager

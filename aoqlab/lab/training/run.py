@@ -21,7 +21,8 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from ...kernels.native import keep_memory
-from ...surgery import quantized_layers
+from ...surgery import bit_shares, quantized_layers
+from ...surgery.shares import Shares
 from .. import methods
 from ..shared.files import write_atomic
 from ..shared.provenance import provenance
@@ -141,6 +142,7 @@ class _Job:
     quiet: bool
     on_epoch: OnEpoch | None
     layers: pd.DataFrame = field(init=False)
+    shares: Shares = field(init=False)
     tables_due: float = 0.0
 
     def __post_init__(self) -> None:
@@ -156,12 +158,12 @@ class _Job:
         teacher = self._teacher(start)
         with torch.random.fork_rng():
             model = quantized(start, self.config, self.method, self.data)
-            self.layers = quantized_layers(model)
+            self.layers, self.shares = quantized_layers(model), bit_shares(model, self.data.train.sample(1, 0))
             if self.folder is not None and self.place.is_main:
                 self.folder.write_tables({"layers": self.layers})
             if not self.quiet:
                 nothing = "full precision: no layer is quantized"
-                tqdm.write(nothing if self.config.full_precision else audit_text(self.layers))
+                tqdm.write(nothing if self.config.full_precision else audit_text(self.layers, self.shares))
             trainer = Trainer(self.config, self.method, model, teacher, self.data, self.place)
             if self.folder is not None:
                 saved = checkpoints.load_newest(self.folder.path, self.config.digest())
@@ -241,6 +243,7 @@ class _Job:
             "train_loss": trainer.metrics[-1]["train_loss"],
             "steps": trainer.step,
             "seconds": sum(row["seconds"] for row in trainer.timing),
+            "shares": {what: {str(bits): share for bits, share in of.items()} for what, of in self.shares.items()},
         }
         tables = {**tables_of(trainer), "layers": self.layers}
         if trainer.tracker is not None:

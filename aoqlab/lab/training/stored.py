@@ -49,7 +49,7 @@ class StoredRun:
         metrics = self.tables.get("metrics", ())
         row |= {"epochs_done": int(metrics["epoch"].iloc[-1]) if len(metrics) else 0, "finished": bool(self.result)}
         row |= dict.fromkeys(_RESULTS)
-        row |= {key: value for key, value in self.result.items() if key not in ("tracker", "finished")}
+        row |= {key: value for key, value in self.result.items() if key not in ("tracker", "finished", "shares")}
         for key, value in self.result.get("tracker", {}).items():  # which counts steps too
             row[f"tracker_{key}" if key == "steps" else key] = value
         git, versions = self.config.get("git") or {}, self.config.get("versions") or {}

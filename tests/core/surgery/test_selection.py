@@ -104,6 +104,33 @@ def test_shortcuts_are_found_by_what_they_compute(name):
     assert model.training and all(p.grad is None for p in model.parameters())
 
 
+class Standardised(nn.Conv2d):
+    """As timm's StdConv2d: half of its channels may be small, and the network does not see it."""
+
+    def forward(self, x):
+        weight = self.weight.flatten(1)
+        weight = (weight - weight.mean(1, True)) / weight.std(1, keepdim=True)
+        return nn.functional.conv2d(x, weight.view_as(self.weight), self.bias, self.stride, self.padding)
+
+
+class Cosine(nn.Linear):
+    def forward(self, x):
+        return nn.functional.linear(x, weight=nn.functional.normalize(self.weight))
+
+
+class Padded(nn.Conv2d):
+    def forward(self, x):
+        return super().forward(nn.functional.pad(x, (1, 1, 1, 1)))
+
+
+def test_a_layer_that_changes_its_weight_afterwards_is_left_alone():
+    model = nn.Sequential(conv(3, 4), Standardised(4, 8, 3), Padded(8, 8, 3, dilation=2), Cosine(8, 8), nn.Linear(8, 2))
+    quantize(model, weights=LSQ(2))
+    assert list(weight_sites(model)) == ["2"]
+    reason = "its forward changes the weight (such as standardisation) after a quantizer would round it"
+    assert skipped(model)["1"] == skipped(model)["3"] == reason
+
+
 def test_a_network_without_shortcuts_says_so():
     model = nn.Sequential(conv(3, 4), conv(4, 4, 1), conv(4, 4))
     with pytest.warns(UserWarning, match="quantize_downsampling=False changes nothing: Sequential has no 1x1"):

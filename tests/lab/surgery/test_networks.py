@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from timm.layers import Conv2dSame, ScaledStdConv2d, StdConv2d
 from torch import nn
 
 from aoqlab.lab import models
@@ -11,6 +12,7 @@ from aoqlab.lab.models import cifar_resnet
 from aoqlab.quantizers import AOQ, LSQ, LTQ
 from aoqlab.surgery import (
     activation_quantizers,
+    bit_shares,
     fold,
     quantize,
     quantized_layers,
@@ -29,6 +31,7 @@ TIMM = {
     ),
     "swin_tiny_patch4_window7_224": ({"img_size": 32}, {"patch_embed.proj", "head.fc"}, None),
 }
+EMBEDDINGS = ("cls_token", "pos_embed", "relative_position_bias_table")
 IMAGES = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
@@ -49,6 +52,10 @@ def timm_model():
     return build
 
 
+def quantizable(model):
+    return [p for name, p in model.named_parameters() if p.dim() > 1 and ".quantizer." not in name]
+
+
 def train_step(model):
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     out = model(IMAGES)
@@ -62,7 +69,9 @@ def test_every_layer_of_a_timm_network(timm_model, name):
     model = quantize(timm_model(name), weights=AOQ(2), activations=LSQ(2), sample=IMAGES)
     table = quantized_layers(model)
     _, alone, rules = TIMM[name]
-    assert set(table.layer[table.why_skipped != ""]) == alone
+    layers = ~table.why_skipped.str.startswith("not seen")
+    assert set(table.layer[layers & (table.why_skipped != "")]) == alone
+    assert set(table.layer[~layers]) == {n for n, p in model.named_parameters() if n.endswith(EMBEDDINGS)}
     done = table[table.why_skipped == ""]
     assert set(done.weight_bits) == set(done.activation_bits) == {2}
     assert set(done.layer) == set(weight_sites(model)) == set(activation_quantizers(model))
@@ -99,6 +108,19 @@ def test_downsampling_of_timm_networks_stays_float(timm_model, name, found):
     model = quantize(timm_model(name), weights=AOQ(2), quantize_downsampling=False)
     table = quantized_layers(model)
     assert table.layer[table.why_skipped == "1x1 convolution of a shortcut"].tolist() == found
+
+
+def test_layers_of_timm_that_standardise_their_weights_say_so(timm_model):
+    model = nn.Sequential(*(nn.Conv2d(8, 8, 1), StdConv2d(8, 8, 3), ScaledStdConv2d(8, 8, 3), Conv2dSame(8, 8, 3)))
+    assert list(weight_sites(quantize(model, weights=LSQ(2)))) == ["3"]
+
+
+def test_weights_of_conditional_convolutions_have_a_row(timm_model):
+    model = quantize(timm_model("tf_efficientnet_cc_b0_4e"), weights=LSQ(2))
+    table = quantized_layers(model)
+    assert set(table.kind[table.why_skipped.str.startswith("not seen")]) == {"CondConv2d"}
+    assert table.weights.sum() == sum(p.numel() for p in quantizable(model))
+    assert bit_shares(model)["parameters"][32] == pytest.approx(0.893, abs=1e-3)
 
 
 @pytest.mark.parametrize("name", ["mobilenetv2_100", "deit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])

@@ -9,20 +9,21 @@ from aoqlab.lab import datasets, methods, models
 from aoqlab.lab.training import TrainConfig
 from aoqlab.lab.training.build import quantized
 from aoqlab.lab.training.reporting import audit_text, interruptible, postfix
-from aoqlab.surgery import quantized_layers
+from aoqlab.surgery import bit_shares, quantized_layers
 
 
 def test_the_audit_lines_layers_up_and_says_why_one_is_left_out():
     model = models.create("digits_cnn", num_classes=10, in_chans=1)
     data = datasets.load("digits")
-    layers = quantized_layers(quantized(model, TrainConfig(arch="digits_cnn"), methods.get("aoq"), data))
-    assert audit_text(layers).splitlines() == [
+    model = quantized(model, TrainConfig(arch="digits_cnn"), methods.get("aoq"), data)
+    assert audit_text(quantized_layers(model), bit_shares(model, data.train.sample(1, 0))).splitlines() == [
         "layer  shape      W  A  how",
         "-----  ---------  -  -  ------------------",
         "conv1  16x1x3x3   -  -  first convolution",
         "conv2  32x16x3x3  2  2  AOQ, LTQ, unsigned",
         "conv3  64x32x3x3  2  2  AOQ, LTQ, unsigned",
         "head   10x64      -  -  last linear layer",
+        "parameters: 95.8% at 2 bits, 4.2% at 32 bits; multiply-adds: 93.7% at 2 bits, 6.3% at 32 bits",
     ]
 
 

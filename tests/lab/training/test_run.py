@@ -105,6 +105,11 @@ def test_a_finished_run_is_read_not_repeated(small):
     again = resume("mine", quiet=True)
     assert {p: p.stat().st_mtime_ns for p in done.folder.rglob("*.safetensors")} == files
     assert again.result["accuracy"] == done.result["accuracy"]
+    assert again.result["shares"] == done.result["shares"]
+    assert {what: sum(of.values()) for what, of in done.result["shares"].items()} == {
+        "parameters": pytest.approx(1),
+        "multiply_adds": pytest.approx(1),
+    }
     images = torch.rand(4, 1, 8, 8)
     assert torch.equal(again.model(images), done.model(images))
 
