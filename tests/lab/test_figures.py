@@ -216,11 +216,11 @@ def test_a_missing_record_says_what_there_is(fig, tmp_path):
 def test_damaged_records_are_told(fig, tmp_path):
     path = save_figure(fig, "a", folder=tmp_path)["json"]
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(ValueError, match="cut short"):
+    with pytest.raises(ValueError, match="damaged"):
         load_figure_info("a", tmp_path)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match="damaged"):
         load_figure_info("a", tmp_path)
     path.write_text(json.dumps([1]), encoding="utf-8")
-    with pytest.raises(ValueError, match="no figure record"):
+    with pytest.raises(ValueError, match="no file of aoqlab"):
         load_figure_info("a", tmp_path)

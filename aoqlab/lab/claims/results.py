@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import pandas as pd
 
 from ..shared import paths
-from ..shared.files import write_all_atomic
+from ..shared.files import DamagedError, DamagedWarning, read_json, read_set, write_set
 from ..shared.provenance import provenance
+from ..shared.store import read_table
 from . import stored_surface
 from .cells import Tables
 from .claim import Claim
@@ -61,13 +63,17 @@ class Made:
 
 
 def load(folder: str | Path | None = None) -> Results:
-    """Return the stored results in ``folder`` (``data/results/``). Raises ``FileNotFoundError``."""
+    """Return the stored results in ``folder`` (``data/results/``).
+
+    Raises ``FileNotFoundError`` where some are missing, and ``DamagedError`` where one is damaged.
+    """
     where = Path(folder) if folder is not None else paths.results_dir()
-    missing = [name for name in (*FILES.values(), INFO) if not (where / name).is_file()]
-    if missing:
+    names = [*FILES.values(), INFO]
+    files = read_set(where, names) if where.is_dir() else {}
+    if missing := [name for name in names if name not in files]:
         raise FileNotFoundError(f"{where} has no {', '.join(missing)}; make them with: bash run.sh reproduce")
-    tables = {name: pd.read_parquet(where / file) for name, file in FILES.items()}
-    return Results(**tables, info=json.loads((where / INFO).read_text()))
+    tables = {name: read_table(where / file, files[file]) for name, file in FILES.items()}
+    return Results(**tables, info=read_json(where / INFO, files[INFO]))
 
 
 def keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
@@ -81,8 +87,13 @@ def keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
     files: dict[Path, Any] = {}
     try:
         old = load(folder)
-    except FileNotFoundError:
+    except (FileNotFoundError, DamagedError) as error:
         old = None
+        if any((folder / file).exists() for file in FILES.values()):
+            if budget != FIRST:  # other budgets have rows there
+                way = f"put it back from git, or remove all claims* in {folder}; finished runs are kept"
+                raise DamagedError(f"{error}; {way}") from error
+            warnings.warn(f"{error}; it is made again", DamagedWarning, stacklevel=2)
     fresh: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
     info = dict(old.info) if old is not None else {}
     for own in made:
@@ -122,7 +133,7 @@ def keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
     tables["claims"] = settle_all(alone)
     files |= {folder / FILES[name]: partial(table.to_parquet, index=False) for name, table in tables.items()}
     files[folder / INFO] = (json.dumps(info, indent=1) + "\n").encode()
-    write_all_atomic(files)
+    write_set(files)
     return load(folder)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..shared import paths
+from ..shared.store import read_table
 from ..toy import samples, surface
 from ..toy.regression import RegressionProblem, run_ensemble
 from ..toy.samples import Sample
@@ -53,11 +54,11 @@ def paths_of(folder: Path, data: str) -> tuple[Path, ...]:
 def load(data: str, folder: str | Path | None = None) -> Surface:
     """Read the surface of a data set, such as ``toy-full``. Raises ``FileNotFoundError``."""
     history, single = paths_of(Path(folder) if folder is not None else paths.results_dir(), data)
-    table = pd.read_parquet(history)
+    table = read_table(history)
     problem = RegressionProblem(**table.attrs["problem"])
     if not single.is_file():
         return Surface(problem, table, pd.DataFrame(columns=KEYS), [])
-    sampled = pd.read_parquet(single)
+    sampled = read_table(single)
     return Surface(problem, table, sampled[list(KEYS)], samples.unpacked(sampled))
 
 

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -84,8 +85,12 @@ def resume(name: str) -> None:
 
 def show_runs() -> None:
     """Print a table of the runs under ``data/runs``."""
-    table = runs.overview()
+    with warnings.catch_warnings(record=True) as unreadable:
+        warnings.simplefilter("always")
+        table = runs.overview()
     print(runs_text(table) if len(table) else f"There are no runs in {paths.data_dir() / 'runs'} yet.")
+    for warning in unreadable:
+        print(warning.message)
 
 
 def pack(names: Sequence[str]) -> None:

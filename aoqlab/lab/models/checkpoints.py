@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..shared.files import has_digest, read_checked
+
 State = dict[str, Tensor]
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")
@@ -32,6 +34,8 @@ def read_weights(file: str | Path, *, finite: bool = True) -> State:
         kind = "is a folder" if file.is_dir() else "does not exist"
         raise FileNotFoundError(f"checkpoint {file} {kind}; name a .pth, .pt, .th or .safetensors file")
     try:
+        if has_digest(file):
+            read_checked(file)
         content = load_file(file) if _is_safetensors(file) else _load_pickle(file)
     except Exception as error:  # foreign bytes: the readers raise whatever the bytes lead them to
         raise ValueError(_why_unreadable(file, error)) from error

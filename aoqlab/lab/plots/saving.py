@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from ..shared.files import write_all_atomic
+from ..shared.files import DamagedError, complete, read_json, write_all_atomic
 from ..shared.paths import figures_dir, project_root
 from ..shared.provenance import provenance
 
@@ -71,8 +71,8 @@ def save_figure(
         for path, picture in pictures.items()
     }
     sidecar = (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    # The sidecar comes last: where there is one, its pictures are there too.
-    write_all_atomic({**pictures, paths["json"]: sidecar})
+    # The sidecar comes first: it holds the digests of its pictures, so that all switch at once.
+    write_all_atomic({paths["json"]: sidecar, **pictures})
     return paths
 
 
@@ -80,8 +80,8 @@ def load_figure_info(name_or_path: str | Path, folder: str | Path | None = None)
     """Return the record that `save_figure` wrote next to a figure.
 
     Given the figure's name (looked up in `folder`, by default the project's `figures/`), or the path of one
-    of its pictures or of the sidecar. None there: `FileNotFoundError`; cut short or not such a record:
-    `ValueError`.
+    of its pictures or of the sidecar. None there: `FileNotFoundError`; cut short, not such a record, or with
+    pictures that are not those it was written with: `ValueError`.
     """
     given = Path(name_or_path)
     if given.suffix.lstrip(".") in (*_METADATA, "json"):
@@ -92,12 +92,14 @@ def load_figure_info(name_or_path: str | Path, folder: str | Path | None = None)
     if not path.is_file():
         saved = ", ".join(sorted(found.stem for found in where.glob("*.json")))
         raise FileNotFoundError(f"no figure record {path}; saved there: {saved or 'none'}")
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"the figure record {path} is damaged or cut short: {error}") from error
-    if not isinstance(record, dict) or record.get("sidecar_version") != _SIDECAR_VERSION:
+    complete(where)  # what a killed process was writing
+    record = read_json(path)
+    if record.get("sidecar_version") != _SIDECAR_VERSION:
         raise ValueError(f"{path} is no figure record of version {_SIDECAR_VERSION}")
+    for name, about in record["files"].items():
+        picture = where / name
+        if picture.is_file() and hashlib.sha256(picture.read_bytes()).hexdigest() != about["sha256"]:
+            raise DamagedError(f"{picture} is not the picture that {path} was written with; save the figure again")
     return record
 
 

@@ -117,17 +117,21 @@ def read_checked(path: Path) -> bytes:
     return found[path.name] if found else path.read_bytes()
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object that a file holds; errors as in :func:`read_checked`."""
+def read_json(path: Path, content: bytes | None = None) -> dict[str, Any]:
+    """Return the JSON object that a file, or ``content`` read from it, holds; errors as in :func:`read_checked`."""
+    content = read_checked(path) if content is None else content
     try:
-        content = json.loads(read_checked(path))
-    except DamagedError:
-        raise
+        found = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise DamagedError(f"{path} is damaged ({error})") from error
-    if not isinstance(content, dict):
+    if not isinstance(found, dict):
         raise DamagedError(f"{path} is no file of aoqlab")
-    return content
+    return found
+
+
+def has_digest(path: Path) -> bool:
+    """Return whether a file belongs to a set, so that its content can be checked."""
+    return path.name in _digests(path.parent)
 
 
 def complete(folder: Path) -> None:

@@ -55,7 +55,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
 def saved(folder: Path) -> list[Path]:
     """Return the checkpoints of a run folder, the newest first; other files do not count."""
     own = re.compile(r"checkpoint-([0-9]{8}|[1-9][0-9]{8,})")
-    return sorted((path for path in folder.iterdir() if own.fullmatch(path.name)), key=_step, reverse=True)
+    return sorted((path for path in folder.glob("checkpoint-*") if own.fullmatch(path.name)), key=_step, reverse=True)
 
 
 def _step(path: Path) -> int:

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from ..shared import paths
-from ..shared.files import write_atomic
+from ..shared.files import write_set
 from .config import TrainConfig
 from .run import train
 
@@ -26,6 +26,6 @@ def write_weights() -> Path:
     # The file format knows one memory order, which is not the one that the engine trains in.
     weights = {name: value.contiguous() for name, value in result.model.state_dict().items()}
     path = paths.data_dir() / f"{NETWORK}.safetensors"
-    write_atomic(path, lambda file: save_file(weights, file, metadata=meta))
+    write_set({path: save(weights, meta)})
     print(f"wrote {path}: {score:.1%} of the test digits right, seed {config.seed}")
     return path

@@ -6,6 +6,7 @@ import fcntl
 import itertools
 import json
 import os
+import re
 import shutil
 import time
 import uuid
@@ -18,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from ..shared import paths
-from ..shared.files import write_all_atomic, write_atomic
+from ..shared.files import Content, DamagedError, complete, read_json, write_set
 from .checkpoint import CheckpointError
 
 CONFIG, RESULT, MODEL = "config.json", "result.json", "model.safetensors"
@@ -56,7 +57,7 @@ class RunFolder:
                 chosen = name or (otherwise if number == 1 else f"{otherwise}-{number}")
                 target = runs / chosen
                 if not target.exists():
-                    fresh.write_json(CONFIG, record(chosen))
+                    fresh.write({}, **{CONFIG: json_bytes(record(chosen))})
                     try:
                         os.rename(fresh.path, target)
                     except OSError:
@@ -96,8 +97,7 @@ class RunFolder:
                 f"another process is training in {self.path}; wait for it or choose another --name"
             ) from error
         self._lock = descriptor
-        for left_over in self.path.glob(".*-new-*"):  # what a killed process was writing
-            left_over.unlink(missing_ok=True)
+        complete(self.path)  # what a killed process was writing
 
     def release(self) -> None:
         """Let others have the folder."""
@@ -106,33 +106,30 @@ class RunFolder:
             self._lock = None
 
     def read(self, file: str) -> dict[str, Any] | None:
-        """Read a JSON file of the run, ``None`` where there is none."""
-        path = self.path / file
-        if not path.is_file():
-            return None
+        """Read a JSON file of the run, ``None`` where there is none; ``CheckpointError`` names a damaged one."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise CheckpointError(f"{path} is damaged ({error})") from error
-        if not isinstance(content, dict):
-            raise CheckpointError(f"{path} is no file of aoqlab")
-        return content
+            return read_json(self.path / file)
+        except FileNotFoundError:
+            return None
+        except DamagedError as error:
+            raise CheckpointError(str(error)) from error
 
-    def write_json(self, file: str, content: dict[str, Any]) -> None:
-        write_atomic(self.path / file, (json.dumps(content, indent=2, default=str) + "\n").encode())
+    def write(self, tables: dict[str, pd.DataFrame], **files: Content) -> None:
+        """Write tables as Parquet files, and other files by their names: one set, see :func:`~.files.write_set`."""
+        frames = {f"{name}.parquet": partial(table.to_parquet, index=False) for name, table in tables.items()}
+        write_set({self.path / name: content for name, content in {**frames, **files}.items()})
 
-    def write_tables(self, tables: dict[str, pd.DataFrame]) -> None:
-        """Parquet files, all of them or none."""
-        write_all_atomic(
-            {self.path / f"{name}.parquet": partial(table.to_parquet, index=False) for name, table in tables.items()}
-        )
+
+def json_bytes(content: dict[str, Any]) -> bytes:
+    """Return what a JSON file of a run holds."""
+    return (json.dumps(content, indent=2, default=str) + "\n").encode()
 
 
 def _remove_unfinished(runs: Path) -> None:
     """Folders whose process was killed before they had a name."""
     for path in runs.glob(".new-*"):
-        if time.time() - path.stat().st_mtime < 3600:
-            continue  # perhaps it is being made at this moment
+        if not re.fullmatch(r"\.new-[0-9a-f]{12}", path.name) or time.time() - path.stat().st_mtime < 3600:
+            continue  # foreign, or perhaps it is being made at this moment
         folder = RunFolder(path)
         with suppress(RunBusyError, OSError):
             folder.hold()

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save
 from torch import nn
 from tqdm.auto import tqdm
 
@@ -24,8 +23,9 @@ from ...kernels.native import keep_memory
 from ...surgery import bit_shares, quantized_layers
 from ...surgery.shares import Shares
 from .. import methods
-from ..shared.files import write_atomic
+from ..shared.files import DamagedError, read_json, read_set
 from ..shared.provenance import provenance
+from ..shared.store import read_table, tensors_of
 from . import checkpoint as checkpoints
 from .build import absolute, check, create, load_data, new_folder, quantized, start_on, teacher_of
 from .checkpoint import CheckpointError, CheckpointWarning
@@ -33,7 +33,7 @@ from .config import TrainConfig
 from .devices import Place, channels_last, place_for
 from .engine import Stopped, Trainer
 from .evaluate import reestimate_batch_norm
-from .folder import CONFIG, MODEL, RESULT, RunExistsError, RunFolder
+from .folder import CONFIG, MODEL, RESULT, RunExistsError, RunFolder, json_bytes
 from .reporting import audit_text, interruptible, postfix, progress_bar, write_events
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 BATCHES_FOR_NORM = 50
 TABLES_EVERY = 5.0
 """Seconds between two writings of a running run's tables."""
+
+_TABLES = ("history", "intervals", "layers", "levels", "metrics", "timing", "transitions")
 
 OnEpoch = Callable[[dict[str, Any], Trainer], object]
 
@@ -160,7 +162,7 @@ class _Job:
             model = quantized(start, self.config, self.method, self.data)
             self.layers, self.shares = quantized_layers(model), bit_shares(model, self.data.train.sample(1, 0))
             if self.folder is not None and self.place.is_main:
-                self.folder.write_tables({"layers": self.layers})
+                self.folder.write({"layers": self.layers})
             if not self.quiet:
                 nothing = "full precision: no layer is quantized"
                 tqdm.write(nothing if self.config.full_precision else audit_text(self.layers, self.shares))
@@ -220,7 +222,7 @@ class _Job:
         checkpoints.save(self.folder.path, trainer.capture())
         if time.monotonic() >= self.tables_due:  # all of it is in the checkpoint, and the end writes them in any case
             self.tables_due = time.monotonic() + TABLES_EVERY
-            self.folder.write_tables(tables_of(trainer))
+            self.folder.write(tables_of(trainer))
 
     def _finish(self, trainer: Trainer, start: nn.Module) -> Result:
         """Measure batch norm again, evaluate before and after, write the results."""
@@ -254,27 +256,31 @@ class _Job:
             path = self.folder.path
             if self.place.is_main:
                 tensors = {k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}
-                self.folder.write_tables(tables)  # a kill after the last checkpoint leaves them an epoch short
-                write_atomic(path / MODEL, lambda file: save_file(tensors, file, metadata={"arch": config.arch}))
-                self.folder.write_json(RESULT, {**result, "finished": provenance()})
+                # The tables too: a kill after the last checkpoint leaves them an epoch short.
+                finished = json_bytes({**result, "finished": provenance()})
+                self.folder.write(tables, **{MODEL: save(tensors, {"arch": config.arch}), RESULT: finished})
             self.place.wait()
         return Result(config, result, tables, model, path, start)
 
     def _finished(self) -> Result | None:
-        """Return the stored result of a finished run; ``None`` where there is none, or its network is damaged."""
-        result = None if self.folder is None else self.folder.read(RESULT)
-        if result is None or self.folder is None:
+        """Return the stored result of a finished run; ``None`` where there is none, or any of it is damaged."""
+        if self.folder is None:
             return None
         path = self.folder.path
+        names = {name: f"{name}.parquet" for name in _TABLES}
         try:
-            state = load_file(path / MODEL)
-        except (OSError, SafetensorError) as error:
+            files = read_set(path, [RESULT, MODEL, *names.values()])
+            if RESULT not in files:
+                return None
+            if MODEL not in files:
+                raise DamagedError(f"{path / MODEL} is missing")
+            result = read_json(path / RESULT, files[RESULT])
+            state = tensors_of(files[MODEL], path / MODEL)
+            tables = {n: read_table(path / file, files[file]) for n, file in names.items() if file in files}
+        except (OSError, DamagedError) as error:
             # All of it can be made again from the last checkpoint.
-            warnings.warn(
-                f"{path / MODEL} is missing or damaged ({error}); making it again", CheckpointWarning, stacklevel=2
-            )
+            warnings.warn(f"{error}; making it again", CheckpointWarning, stacklevel=2)
             return None
-        tables = {p.stem: pd.read_parquet(p) for p in sorted(path.glob("[!.]*.parquet"))}
         # Its own weights come from the file, so the ones it began with may be any.
         begun = dataclasses.replace(self.config, checkpoint=None, pretrained=False)
         with torch.random.fork_rng():

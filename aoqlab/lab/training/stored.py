@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ..shared import paths
-from ..shared.files import write_all_atomic
+from ..shared.files import DamagedError, read_json, read_set, write_set
+from ..shared.store import read_table
 from .config import FULL_PRECISION, TrainConfig
 from .folder import CONFIG, RESULT
 
@@ -70,30 +71,56 @@ def recorded_dir() -> Path:
 
 def names(folder: str | Path | None = None) -> list[str]:
     """Return the runs in ``folder`` (default ``data/runs/``), the newest last. Other folders do not count."""
-    root = runs_dir() if folder is None else Path(folder)
-    begun = {}
-    for file in root.glob(f"*/{CONFIG}"):
-        config = _json(file)
-        if not file.parent.name.startswith(".") and isinstance(config.get("settings"), dict) and "digest" in config:
+    return _look(runs_dir() if folder is None else Path(folder))[0]
+
+
+def _look(root: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the runs in a folder, the newest last, and those whose configuration cannot be read with the reason."""
+    begun, damaged = {}, {}
+    for file in root.glob(f"[!.]*/{CONFIG}"):
+        try:
+            config = read_json(file)
+        except (OSError, DamagedError) as error:
+            damaged[file.parent.name] = str(error)
+            continue
+        if isinstance(config.get("settings"), dict) and "digest" in config:
             begun[file.parent.name] = (str(config.get("created")), file.stat().st_mtime_ns)
-    return sorted(begun, key=lambda name: (begun[name], name))
+    return sorted(begun, key=lambda name: (begun[name], name)), damaged
 
 
 def read(folder: Path, tables: Sequence[str] = TABLES) -> StoredRun:
     """Read one run with some of its tables. Raises ``ValueError`` where it is damaged."""
+    names = {table: f"{table}.parquet" for table in tables}
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        settings = {**TrainConfig().to_dict(), **config["settings"]}
-        files = {table: folder / f"{table}.parquet" for table in tables}
-        found = {table: pd.read_parquet(file) for table, file in files.items() if file.is_file()}
-    except (OSError, ValueError, KeyError) as error:
+        files = read_set(folder, [CONFIG, RESULT, *names.values()])
+        config = read_json(folder / CONFIG, files[CONFIG])
+        result = read_json(folder / RESULT, files[RESULT]) if RESULT in files else {}
+        found = {table: read_table(folder / file, files[file]) for table, file in names.items() if file in files}
+        run = StoredRun(folder.name, {**config, "settings": _settings(config["settings"])}, result, found)
+        run.row()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"the run in {folder} cannot be read: {error}") from error
-    return StoredRun(folder.name, {**config, "settings": settings}, _json(folder / RESULT), found)
+    return run
+
+
+def _settings(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return stored settings, with defaults for those of later versions; raise ``ValueError`` for impossible ones."""
+    defaults = TrainConfig().to_dict()
+    settings = {**defaults, **stored}
+    for name, default in defaults.items():
+        kind = (int, float) if isinstance(default, float) else type(default)
+        if default is not None and not isinstance(settings[name], kind):
+            raise ValueError(f"{name} is {settings[name]!r}; perhaps another version of aoqlab wrote it")
+    TrainConfig.from_dict({name: settings[name] for name in defaults})
+    return settings
 
 
 def readable(root: Path, tables: Sequence[str] = TABLES) -> Iterator[StoredRun]:
     """Yield all runs in a folder that can be read, the newest last; warn of each of the others."""
-    for name in names(root):
+    good, damaged = _look(root)
+    for name, reason in damaged.items():
+        warnings.warn(f"the run in {root / name} cannot be read: {reason}", stacklevel=3)
+    for name in good:
         try:
             yield read(root / name, tables)
         except ValueError as error:
@@ -176,27 +203,20 @@ def pack(names: Sequence[str]) -> list[Path]:
                 frame = _at_epoch_ends(frame, run.tables["metrics"]["step"], run.settings["track_every"])
             if len(frame):
                 files[folder / f"{table}.parquet"] = _small(frame if table == "metrics" else _seven_digits(frame))
-    write_all_atomic(files)
+    write_set(files)
     for folder in folders:
-        for left_over in set(folder.glob("*.parquet")) - set(files):
-            left_over.unlink()
+        for left_over in {folder / f"{table}.parquet" for table in TABLES} - set(files):
+            left_over.unlink(missing_ok=True)
     return folders
 
 
 def _named(root: Path, name: str) -> StoredRun:
-    there = names(root)
+    there, damaged = _look(root)
+    if name in damaged:
+        raise ValueError(f"the run in {root / name} cannot be read: {damaged[name]}")
     if name not in there:
         raise FileNotFoundError(f"there is no run {name!r} in {root}; there are: {', '.join(there) or 'none yet'}")
     return read(root / name)
-
-
-def _json(file: Path) -> dict[str, Any]:
-    """Return its content; nothing where there is no such file or none that holds a JSON object."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _json_bytes(content: Mapping[str, Any]) -> bytes:

@@ -185,17 +185,17 @@ def test_tables_are_whole_also_after_a_kill_between_the_last_checkpoint_and_them
     class Killed(BaseException):
         pass
 
-    def kill(folder, tables):
+    def kill(folder, tables, **files):
         if "metrics" in tables and len(tables["metrics"]) == 2:
             raise Killed
-        return write(folder, tables)
+        return write(folder, tables, **files)
 
-    write = RunFolder.write_tables
-    monkeypatch.setattr(RunFolder, "write_tables", kill)
+    write = RunFolder.write
+    monkeypatch.setattr(RunFolder, "write", kill)
     monkeypatch.setattr(run, "TABLES_EVERY", 0.0)
     with pytest.raises(Killed):
         train(small(name="killed"), quiet=True)
-    monkeypatch.setattr(RunFolder, "write_tables", write)
+    monkeypatch.setattr(RunFolder, "write", write)
     folder = resume("killed", quiet=True).folder
     for table in ("metrics", "history", "levels", "intervals", "transitions"):
         stored = [pd.read_parquet(f / f"{table}.parquet") for f in (whole.folder, folder)]

@@ -11,7 +11,7 @@ import torch
 
 from aoqlab.lab import methods
 from aoqlab.lab.cli import commands as cli
-from aoqlab.lab.shared.files import NotWrittenError
+from aoqlab.lab.shared.files import DIGESTS, NotWrittenError, write_set
 from aoqlab.lab.training import TrainConfig, train
 from aoqlab.lab.training import stored as runs
 
@@ -50,8 +50,6 @@ def trained(tmp_path_factory):
     folder = root / "data" / "runs"
     foreign = {
         "transformer": '{"model_type": "bert"}',
-        "damaged": '{"settings": {"ar',
-        "listed": "[1, 2]",
         "half": '{"settings": {}}',
         ".new-0123": (folder / "done" / "config.json").read_text(),
     }
@@ -132,7 +130,7 @@ def test_one_run_or_several_can_be_read(project):
     assert len(runs.load("done", folder=project / "data" / "runs")["metrics"]) == 2
 
 
-@pytest.mark.parametrize("name", ["nix", "transformer", "damaged", "half", "empty", "notes.txt", "."])
+@pytest.mark.parametrize("name", ["nix", "transformer", "half", "empty", "notes.txt", "."])
 def test_what_is_no_run_is_answered_with_those_there_are(project, name):
     with pytest.raises(
         FileNotFoundError, match=rf"there is no run '{name}' in .*runs; there are: done, start-.*, killed"
@@ -170,6 +168,38 @@ def test_a_damaged_run_is_left_out_with_a_warning_and_refused_by_name(project, t
         assert "killed" not in set(runs.load(folder=tmp_path / "runs")["runs"]["run"])
     with pytest.raises(ValueError, match=r"the run in .*killed cannot be read"):
         runs.load("killed", folder=tmp_path / "runs")
+
+
+BAD = {
+    "cut": '{"settings": {"ar',
+    "listed": "[1, 2]",
+    "deep": "[" * 200_000,
+    "newer": '{"digest": "1", "settings": {"method": {"name": "aoq"}, "format": 9}}',
+    "impossible": '{"digest": "1", "settings": {"bits": 99}}',
+    "without": '{"digest": "1", "settings": {"method_options": null}}',
+}
+
+
+def test_one_bad_folder_hides_no_good_one(project, tmp_path, monkeypatch, capsys):
+    root = tmp_path / "data" / "runs"
+    shutil.copytree(project / "data" / "runs" / "done", root / "done")
+    for name, text in BAD.items():
+        (root / name).mkdir()
+        (root / name / "config.json").write_text(text)
+    (root / "folder" / "config.json").mkdir(parents=True)
+    shutil.copytree(root / "done", root / "flipped")
+    table = bytearray((root / "flipped" / "metrics.parquet").read_bytes())
+    table[len(table) // 2] ^= 4
+    (root / "flipped" / "metrics.parquet").write_bytes(table)
+    monkeypatch.setenv("AOQLAB_ROOT", str(tmp_path))
+    assert cli.main(["runs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("done ") for line in lines)
+    for name in [*BAD, "folder", "flipped"]:
+        assert any(line.startswith(f"the run in {root / name} cannot be read: ") for line in lines), name
+        with pytest.raises(ValueError, match=f"the run in .*{name} cannot be read: "):
+            runs.load(name)
+    assert len(runs.load("done")["runs"]) == 1
 
 
 def test_settings_that_an_older_run_lacks_have_their_defaults(project, tmp_path):
@@ -221,22 +251,24 @@ def test_of_the_history_a_sample_has_the_ends_of_epochs_to_seven_digits(packed):
 def test_a_sample_is_small_and_holds_no_network(packed):
     for folder in runs.recorded_dir().iterdir():
         files = {file.name: file.stat().st_size for file in folder.iterdir()}
-        assert set(files) <= {"config.json", "result.json", *(f"{table}.parquet" for table in runs.TABLES)}
+        assert set(files) <= {DIGESTS, "config.json", "result.json", *(f"{table}.parquet" for table in runs.TABLES)}
         assert sum(files.values()) < 60_000
 
 
 def test_packing_again_replaces_every_table(packed):
-    left_over = runs.recorded_dir() / "done" / "old.parquet"
+    start = runs.names()[1]
+    left_over, foreign = (runs.recorded_dir() / start / name for name in ("levels.parquet", "old.parquet"))
     left_over.touch()
-    runs.pack(["done"])
-    assert not left_over.exists()
+    foreign.touch()
+    runs.pack([start])
+    assert foreign.exists() and not left_over.exists()
 
 
 def test_files_in_the_settings_of_a_sample_have_their_names_alone(packed):
     file = runs.runs_dir() / "done" / "config.json"
     config = json.loads(file.read_text())
     config["settings"]["checkpoint"] = "/home/somebody/weights.safetensors"
-    file.write_text(json.dumps(config))
+    write_set({file: json.dumps(config).encode()})
     (folder,) = runs.pack(["done"])
     assert runs.read(folder).settings["checkpoint"] == "weights.safetensors"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ....quantizers import Quantizer
 from ....surgery import weight_sites
 from ... import methods, models
 from ...models.checkpoints import read_weights
+from ...shared.files import DamagedError, DamagedWarning, read_checked
+from ...shared.store import tensors_of
 from ...training import checkpoint as checkpoints
+from ...training.checkpoint import CheckpointError
 from ...training.folder import CONFIG, MODEL, RunFolder
 
 _LATENT, _WEIGHT = ".parametrizations.weight.original", ".weight"
@@ -93,15 +96,21 @@ def _stored(name: str) -> tuple[str, dict[str, Layer]]:
 
 
 def _weights_of(folder: RunFolder) -> dict[str, Tensor]:
-    """Return the weights of a run: at its end or, while it trains, in its newest checkpoint."""
-    if (folder.path / MODEL).is_file():
-        return load_file(folder.path / MODEL)
-    newest = checkpoints.saved(folder.path)
-    if not newest:
-        raise FileNotFoundError(
-            f"the run {folder.path.name!r} has no weights yet: it writes them after its first epoch"
-        )
-    return checkpoints.part("model", checkpoints.load(newest[0]).tensors)
+    """Return the weights of a run: at its end or, while it trains or where these are damaged, in a checkpoint."""
+    damaged = ""
+    for place in (folder.path / MODEL, *checkpoints.saved(folder.path)):
+        try:
+            if place.name == MODEL:
+                return tensors_of(read_checked(place), place)
+            return checkpoints.part("model", checkpoints.load(place).tensors)
+        except FileNotFoundError:
+            continue
+        except (DamagedError, CheckpointError) as error:
+            damaged = str(error)
+            warnings.warn(f"{damaged}; looking for an older checkpoint", DamagedWarning, stacklevel=4)
+    if damaged:
+        raise DamagedError(damaged)
+    raise FileNotFoundError(f"the run {folder.path.name!r} has no weights yet: it writes them after its first epoch")
 
 
 def _prototype(settings: Mapping[str, Any]) -> Quantizer | None:

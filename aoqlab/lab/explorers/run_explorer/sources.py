@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from ...plots import method_label
+from ...shared.store import read_table
 from ...training import stored
 from ...training.config import FULL_PRECISION
 
@@ -76,6 +77,6 @@ def _stored_source(run: stored.StoredRun, folder: Path, sample: bool) -> Source:
     files = {name: folder / f"{name}.parquet" for name in _TABLES if (folder / f"{name}.parquet").is_file()}
 
     def table(name: str) -> pd.DataFrame:
-        return pd.read_parquet(files[name]) if name in files else pd.DataFrame()
+        return read_table(files[name]) if name in files else pd.DataFrame()
 
     return Source(run.name, run.settings, table, run.result.get("accuracy_start"), list(files.values()), sample)
