@@ -9,7 +9,7 @@ import torch
 from jaxtyping import UInt8
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -19,6 +19,15 @@ SMALL = 64
 """Images of at most so many pixels in height and width are kept in memory."""
 CHANNELS = {"1": 1, "L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "RGBX": 3, "P": 3, "PA": 3, "CMYK": 3, "YCbCr": 3}
 """Channels of each of Pillow's modes with 8 bits; transparency is dropped."""
+SIDEWAYS = 5
+"""The first of EXIF's orientations, 1 to 8, in which height and width change places."""
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return the image as its EXIF orientation asks to show it."""
+    if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+        return image
+    return ImageOps.exif_transpose(image)
 
 
 def look(path: str, share: int) -> tuple[int, int, int, NDArray[np.uint8] | None]:
@@ -29,13 +38,16 @@ def look(path: str, share: int) -> tuple[int, int, int, NDArray[np.uint8] | None
     """
     try:
         with Image.open(path) as image:
-            (width, height), mode = image.size, image.mode
+            size, mode = image.size, image.mode
             channels = CHANNELS.get(mode, 0)
-            keep = max(width, height) <= SMALL and width * height * channels <= share
-            if not keep:
-                image.draft("L", (1, 1))
+            keep = max(size) <= SMALL and size[0] * size[1] * channels <= share
+            drafted = not keep and image.draft("L", (1, 1)) is not None
             image.load()
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB")) if keep and channels else None
+            # Some readers turn the image themselves, and then the tag is gone.
+            width, height = size if drafted else image.size
+            if image.getexif().get(ExifTags.Base.Orientation, 1) >= SIDEWAYS:
+                width, height = height, width
+            pixels = np.asarray(upright(image).convert("L" if channels == 1 else "RGB")) if keep and channels else None
     except Exception as error:  # Pillow raises nearly everything for a damaged file
         raise ValueError(f"{path} cannot be read as an image ({error}); replace or delete it") from error
     if not channels:
@@ -65,8 +77,6 @@ def look_at_all(paths: Sequence[str]) -> dict[str, Tensor]:
 
 def fitted(pixels: UInt8[Tensor, " bytes"], sizes: Tensor, channels: int, size: int) -> UInt8[Tensor, "n s s c"]:
     """Images of any sizes scaled until the shorter side is ``size`` pixels, then the middle square."""
-    from PIL import ImageOps
-
     areas = (sizes.long().prod(1) * channels).tolist()
     out = np.empty((len(sizes), size, size, channels), dtype=np.uint8)
     for place, one, (height, width) in zip(out, pixels.split(areas), sizes.tolist(), strict=True):

@@ -28,7 +28,7 @@ def load_folder(folder: Path, *, image_size: int | None, device: torch.device, w
     paths, labels = zip(*tree.samples, strict=True)
     place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
     looked = Store(cache_folder() / "datasets").tensors(
-        f"{place}-{tree.fingerprint}", lambda: look_at_all(paths), replaces=f"{place}-*"
+        f"{place}-{tree.fingerprint}-upright", lambda: look_at_all(paths), replaces=f"{place}-*"
     )
     sizes, channels, pixels = looked["sizes"], looked["channels"], looked["pixels"]
     native = _native_size(paths, sizes, image_size)

@@ -32,10 +32,11 @@ def load(
 ) -> Dataset:
     """Load a data set by name (digits, cifar10, cifar100) or by folder: its own path, or the name of one in ``root``.
 
-    A folder holds ``train/`` and ``val/`` (or test, valid, validation) with a folder of images per class, or only the
-    class folders, of which a fixed fifth is then held out. ``image_size`` resizes the images to that many pixels;
-    ``download`` fetches what is missing; ``workers`` processes read large images (default: one per core, shared
-    between the training processes on this machine).
+    A folder holds ``train/`` and ``val/`` (:mod:`~aoqlab.lab.datasets.tree` has more names) with a folder of images per
+    class, or only the class folders, of which a fixed fifth is then held out. Images are turned as their EXIF
+    orientation says. ``image_size`` resizes the images to that many pixels; ``download`` fetches what is missing;
+    ``workers`` processes read large images (default: one per core, shared between the training processes on this
+    machine).
     """
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")

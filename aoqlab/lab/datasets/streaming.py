@@ -16,6 +16,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from ..shared.seeds import mixed
 from .base import Batch, Dataset, Images, TestSplit, TrainSplit
+from .decode import upright
 from .draws import Moment, order_of, seeded
 from .tree import Sample, Tree
 
@@ -51,7 +52,7 @@ class StreamedImages(Images, TorchDataset[tuple[Tensor, int]]):
         path, label = self.samples[index]
         try:
             with Image.open(path) as file:
-                image = file.convert("L" if self.channels == 1 else "RGB")
+                image = upright(file).convert("L" if self.channels == 1 else "RGB")
         except Exception as error:
             raise ValueError(f"{path} can no longer be read ({error}); put the file back and resume") from error
         if seed is None:

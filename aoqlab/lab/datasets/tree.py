@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection
+import re
+import warnings
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-TEST_FOLDERS = ("val", "test", "valid", "validation")
+SUFFIXES = (
+    *(".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"),
+    *(".tif", ".tiff", ".webp"),
+)
+OTHER_IMAGES = (".dng", ".heic", ".heif", ".jxl", ".svg")
+"""Formats that Pillow does not know, and that a warning names."""
+TRAIN_NAMES = ("train", "training", "trn")
+TEST_NAMES = ("val", "test", "valid", "validation", "dev", "development", "eval", "evaluation", "testing", "holdout")
 """In order of preference; ``test`` comes after ``val`` because ImageNet's test images have no labels."""
 HELD_OUT = 5
 """One image in this many is held out for testing where no folder says which."""
@@ -44,25 +52,54 @@ class Tree:
 
 
 def list_tree(folder: Path) -> Tree:
-    """Return what is in ``folder``: ``train/`` and one of ``TEST_FOLDERS``, or class folders alone.
+    """Return what is in ``folder``: a folder of ``TRAIN_NAMES`` and one of ``TEST_NAMES``, or class folders alone.
 
-    Without a test folder a fifth of every class is held out, the same images each time. Raises ``ValueError`` with a
-    sentence on what is wrong.
+    The names of parts may have any case, digits and marks, and a word such as "set" at the end ("Train", "val_2017",
+    "test-set"). Without a test folder a fifth of every class is held out, the same images each time. Raises
+    ``ValueError`` with a sentence on what is wrong, and where folders of no known name look like parts.
     """
     inside = _folders_in(folder)
-    test = next((name for name in TEST_FOLDERS if name in inside), None)
-    if "train" not in inside or test is None:  # `train` among other classes is a class itself
-        return _held_out(folder, folder / "train" if inside == ["train"] else folder)
-    classes, samples = _samples(folder / "train")
+    parts = {name: _part(name) for name in inside}
+    trains = [name for name in inside if parts[name] in TRAIN_NAMES]
+    first = next((part for part in TEST_NAMES if part in parts.values()), None)
+    tests = [name for name in inside if parts[name] == first]
+    if not trains or not tests:  # `train` among other classes is a class itself
+        only_train = len(inside) == len(trains) == 1
+        if not only_train:
+            _refuse_parts(folder, inside)
+        return _held_out(folder, folder / trains[0] if only_train else folder)
+    for names in (trains, tests):
+        if len(names) > 1:
+            raise ValueError(f"{_few(names)} in {folder} are the same part by their names; merge them into one folder")
+    (train,), (test,) = trains, tests
+    classes, samples = _samples(folder / train)
     tested, test_samples = _samples(folder / test)
     if classes != tested:
-        pairs = (("train", classes, tested), (test, tested, classes))
+        pairs = ((train, classes, tested), (test, tested, classes))
         only = [
             f"only {name}/ has {_few(set(has) - set(other))}" for name, has, other in pairs if set(has) - set(other)
         ]
-        raise ValueError(f"train/ and {test}/ in {folder} differ in their classes: {'; '.join(only)}")
+        raise ValueError(f"{train}/ and {test}/ in {folder} differ in their classes: {'; '.join(only)}")
     is_train = (True,) * len(samples) + (False,) * len(test_samples)
     return Tree(folder, (*samples, *test_samples), is_train, classes)
+
+
+def _part(name: str) -> str:
+    """Return what a folder's name says of its part: letters alone, in lower case, without "set", "data", "images"."""
+    return re.sub("(set|data|images|split)$", "", "".join(filter(str.isalpha, name.lower())))
+
+
+def _refuse_parts(folder: Path, names: list[str]) -> None:
+    """Raise ``ValueError`` where all folders share several sub-folders and hold no image themselves.
+
+    A single sub-folder that all share, such as ``images/``, is no sign of parts.
+    """
+    shared = set.intersection(*(set(_folders_in(folder / name)) for name in names)) if len(names) > 1 else set()
+    if len(shared) > 1 and not any(_is_image(file) for name in names for file in os.listdir(folder / name)):
+        raise ValueError(
+            f"are {_few(names)} in {folder} classes, or parts of the data? All hold the folders {_few(shared)} and no "
+            "image; call parts train/ and val/, or put the images of a class directly into its folder"
+        )
 
 
 def _held_out(folder: Path, train: Path) -> Tree:
@@ -81,29 +118,75 @@ def _held_out(folder: Path, train: Path) -> Tree:
 
 def _samples(folder: Path) -> tuple[tuple[str, ...], list[Sample]]:
     """Return the classes in order of name, at least two, and their images at any depth, none without."""
-    from torchvision.datasets.folder import make_dataset
-
     names = _folders_in(folder)
     if not names:
         raise ValueError(f"{folder} has no class folders; put the images of each class into a folder of its own")
-    numbers = {name: label for label, name in enumerate(names)}
-    above = len(str(folder))
-    samples = make_dataset(str(folder), numbers, is_valid_file=lambda path: _is_image(path[above:]), allow_empty=True)
-    filled = {label for _, label in samples}
-    if empty := [name for name, label in numbers.items() if label not in filled]:
-        raise ValueError(f"class folder {folder / empty[0]} holds no images ({', '.join(SUFFIXES)})")
+    samples: list[Sample] = []
+    others: list[str] = []
+    for label, name in enumerate(names):
+        files = [file for _, some in sorted(_walk(str(folder / name), (os.path.realpath(folder),))) for file in some]
+        images = [file for file in files if _is_image(file)]
+        others += [file for file in files if not _is_image(file)]
+        if not images:
+            raise ValueError(f"class folder {folder / name} holds no images ({', '.join(SUFFIXES)})")
+        samples += [(file, label) for file in images]
     if len(names) == 1:
         raise ValueError(f"{folder} has only one class, {names[0]}; classification needs at least two")
+    left_out = [file for file in others if os.path.splitext(file)[1].lower() in _other_suffixes()]
+    if left_out:
+        warnings.warn(
+            f"{len(left_out)} images in {folder} are left out, {left_out[0]} first; convert them to one of "
+            f"{', '.join(SUFFIXES)}",
+            stacklevel=2,
+        )
     return tuple(names), samples
 
 
+@cache
+def _other_suffixes() -> set[str]:
+    """Return the suffixes of formats that hold images and are not read."""
+    from PIL import Image
+
+    return {*OTHER_IMAGES, *(suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN)}
+
+
+def _walk(folder: str, above: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    """Yield ``folder`` and all folders in it with the paths of their files in order, none hidden; links are followed.
+
+    ``above``: the real paths of the folders that lead there. Raises ``ValueError`` for a link to one of them, or to
+    nothing.
+    """
+    real = os.path.realpath(folder)
+    if real in above:
+        raise ValueError(f"{folder} is a link to {real}, a folder that it is in; remove the link")
+    files = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            _refuse_dangling(entry)
+            if entry.is_dir():
+                yield from _walk(entry.path, (*above, real))
+            else:
+                files.append(entry.path)
+    yield folder, sorted(files)
+
+
+def _refuse_dangling(entry: os.DirEntry[str] | Path) -> None:
+    if entry.is_symlink() and not os.path.exists(entry):
+        raise ValueError(f"{os.fspath(entry)} is a link to {os.readlink(entry)}, which is not there; remove the link")
+
+
 def _is_image(path: str) -> bool:
-    """Whether a file is an image by its name, and neither hidden nor in a hidden folder."""
-    return path.lower().endswith(SUFFIXES) and f"{os.sep}." not in path
+    return path.lower().endswith(SUFFIXES)
 
 
 def _folders_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    """Return the names of the folders in ``folder``, in order, none hidden."""
+    shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    for path in shown:
+        _refuse_dangling(path)
+    return sorted(path.name for path in shown if path.is_dir())
 
 
 def _few(names: Collection[str]) -> str:

@@ -6,10 +6,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 from aoqlab.lab import datasets
 from aoqlab.lab.datasets import decode
+from aoqlab.lab.shared.files import DamagedWarning
 from aoqlab.lab.shared.store import NotKeptWarning
 
 
@@ -25,6 +26,15 @@ def test_a_tree_gives_its_images_and_classes(tmp_path, test_folder, write_tree):
         files = [tmp_path / "bugs" / folder / name / f"{i}.png" for name in ("ant", "bee") for i in range(5)]
         assert np.array_equal(pixels_of(split), np.stack([np.asarray(Image.open(file)) for file in files]))
         assert split.images.labels.tolist() == [0] * 5 + [1] * 5
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("Train", "Val"), ("training", "testing"), ("train", "dev"), ("TRAIN_SET", "test-set"), ("train2017", "val2017")],
+)
+def test_parts_are_known_in_any_case_and_common_spelling(tmp_path, train, test, write_tree):
+    data = datasets.load(write_tree(tmp_path / "bugs", (train, test)))
+    assert (data.classes, len(data.train), len(data.test)) == (("ant", "bee"), 10, 10)
 
 
 def test_val_is_preferred_to_test(tmp_path, write_tree):
@@ -164,7 +174,8 @@ def test_a_damaged_cache_file_is_made_again(tmp_path, decoded, own_cache, damage
     flipped = bytearray(whole)
     flipped[-5] ^= 1
     kept.write_bytes({"truncated": whole[:-9], "flipped": bytes(flipped), "empty": b"", "foreign": b"x" * 99}[damage])
-    again = datasets.load(tmp_path)
+    with pytest.warns(DamagedWarning, match="made again"):
+        again = datasets.load(tmp_path)
     assert len(decoded) == 40 and torch.equal(first.train.images.pixels, again.train.images.pixels)
     datasets.load(tmp_path)
     assert len(decoded) == 40
@@ -203,6 +214,83 @@ def test_images_next_to_the_class_folders_they_should_be_in(tmp_path, write_imag
     write_image(tmp_path / "a.png")
     with pytest.raises(ValueError, match="has no class folders"):
         datasets.load(tmp_path)
+
+
+@pytest.mark.parametrize("splits", [("part1", "part2"), ("train", "rest"), ("fold 1", "fold 2", "fold 3")])
+def test_folders_that_look_like_parts_are_refused_with_the_question(tmp_path, splits, write_tree):
+    write_tree(tmp_path, splits)
+    with pytest.raises(ValueError, match=r"classes, or parts of the data\? All hold the folders ant, bee and no image"):
+        datasets.load(tmp_path)
+
+
+def test_classes_may_share_one_folder_or_hold_images_too(tmp_path, write_image, write_tree):
+    assert datasets.load(write_tree(tmp_path / "one", ("cat", "dog"), classes=("images",))).classes == ("cat", "dog")
+    write_tree(tmp_path / "two", ("cat", "dog"))
+    write_image(tmp_path / "two" / "cat" / "9.png")
+    assert datasets.load(tmp_path / "two").classes == ("cat", "dog")
+
+
+def test_two_folders_of_one_part_are_refused(tmp_path, write_tree):
+    with pytest.raises(ValueError, match=r"train, training in .* are the same part"):
+        datasets.load(write_tree(tmp_path, ("train", "training", "val")))
+
+
+def test_a_link_to_a_folder_that_it_is_in_is_refused(tmp_path, write_tree):
+    write_tree(tmp_path / "bugs")
+    (tmp_path / "bugs" / "train" / "ant" / "again").symlink_to(tmp_path / "bugs" / "train" / "ant")
+    with pytest.raises(ValueError, match=r"ant/again is a link to .*ant, a folder that it is in; remove the link"):
+        datasets.load(tmp_path / "bugs")
+    (tmp_path / "bugs" / "train" / "ant" / "again").unlink()
+    for one, other in (("ant", "bee"), ("bee", "ant")):
+        (tmp_path / "bugs" / "train" / one / "other").symlink_to(tmp_path / "bugs" / "train" / other)
+    with pytest.raises(ValueError, match="a folder that it is in"):
+        datasets.load(tmp_path / "bugs")
+
+
+def test_a_link_to_another_folder_is_followed(tmp_path, write_tree):
+    write_tree(tmp_path / "bugs", classes=("ant",))
+    write_tree(tmp_path / "more", ("",), classes=("bee",))
+    for split in ("train", "val"):
+        (tmp_path / "bugs" / split / "bee").symlink_to(tmp_path / "more" / "bee")
+    assert datasets.load(tmp_path / "bugs").classes == ("ant", "bee")
+
+
+@pytest.mark.parametrize("place", ["train/ant/9.png", "train/ant/deeper", "train/wasp"])
+def test_a_link_to_nothing_is_named(tmp_path, place, write_tree):
+    write_tree(tmp_path)
+    (tmp_path / place).symlink_to(tmp_path / "gone")
+    with pytest.raises(ValueError, match=rf"{place} is a link to .*gone, which is not there"):
+        datasets.load(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["gif", "jfif", "avif", "JPE"])
+def test_further_formats_are_read(tmp_path, suffix, write_tree):
+    assert len(datasets.load(write_tree(tmp_path, suffix=suffix)).train) == 10
+
+
+@pytest.mark.parametrize("suffix", ["heic", "ico", "JP2"])
+def test_images_that_are_left_out_are_named(tmp_path, suffix, write_tree):
+    write_tree(tmp_path)
+    (tmp_path / "train" / "bee" / f"x.{suffix}").write_bytes(b"")
+    with pytest.warns(UserWarning, match=rf"1 images in .*train are left out, .*bee/x\.{suffix} first; convert"):
+        assert len(datasets.load(tmp_path).train) == 10
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+@pytest.mark.parametrize("size", [(24, 16), (120, 80)])
+def test_images_are_turned_as_their_exif_orientation_says(tmp_path, suffix, size, write_tree):
+    """Black above white; stored turned, the left half is black."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # turn a quarter clockwise to show it
+    turned = np.zeros((size[1], size[0], 3), np.uint8)
+    turned[:, size[0] // 2 :] = 255
+    write_tree(tmp_path, suffix=suffix)
+    for file in tmp_path.rglob(f"*.{suffix}"):
+        Image.fromarray(turned).save(file, exif=exif)
+    height, width, _, _ = decode.look(str(file), 10**6)
+    assert (width, height) == (size[1], size[0])
+    image = next(datasets.load(tmp_path, image_size=12).test.batches(2))[0][0, 0]
+    assert image[:5].max() < image[7:].min()
 
 
 def test_a_class_without_images(tmp_path, write_tree):
