@@ -67,6 +67,11 @@ def _cached(stem: str) -> Path | None:
     return None
 
 
+def _more_flags() -> list[str]:
+    """Return the flags in ``$AOQLAB_CXXFLAGS``, such as ``-fsanitize=address``, which come last and so win."""
+    return os.environ.get("AOQLAB_CXXFLAGS", "").split()
+
+
 def _build(compiler: str, stem: str) -> Path:
     """Compile into a temporary file and move it into place, so that no reader sees half a library."""
     folder = cache_folder()
@@ -76,7 +81,7 @@ def _build(compiler: str, stem: str) -> Path:
     try:
         errors = ""
         for march in (["-march=native"], ["-mcpu=native"], []):  # GCC and Clang spell it differently per architecture
-            command = [compiler, *FLAGS, *march, "-pthread", str(SOURCE), "-o", name]
+            command = [compiler, *FLAGS, *_more_flags(), *march, "-pthread", str(SOURCE), "-o", name]
             done = subprocess.run(command, capture_output=True, text=True, timeout=600)  # a busy machine needs minutes
             if done.returncode == 0:
                 target = folder / f"{stem}-{_digest(Path(name).read_bytes())}.so"
@@ -98,7 +103,7 @@ def library() -> ctypes.CDLL | None:
         if compiler is None:
             raise OSError("no C++ compiler found (looked for $CXX, c++, g++, clang++)")
         sources = [path.read_text() for path in sorted(SOURCE.parent.glob("*.?pp"))]
-        key = "\n".join((*sources, *FLAGS, compiler, _processor()))
+        key = "\n".join((*sources, *FLAGS, *_more_flags(), compiler, _processor()))
         stem = f"kernels-{_digest(key.encode())}"
         kernels = ctypes.CDLL(str(_cached(stem) or _build(compiler, stem)))
     except (OSError, subprocess.SubprocessError) as error:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 import aoqlab
+from aoqlab.lab.cli import checkout
 from aoqlab.lab.cli import commands as cli
 from aoqlab.lab.cli.checkout import IN_PROCESSES
 
@@ -32,11 +33,11 @@ def started(monkeypatch):
     """The commands that are started; one whose first word is in `fails` ends with an error."""
     started = SimpleNamespace(commands=[], fails=())
 
-    def run(command, *, cwd, check):
+    def run(command, *, cwd, check, env=None):
         assert command[:2] in ([sys.executable, "-m"], ["npm", "run"])
         assert not check
         started.commands.append(command[2:])
-        started.cwd = cwd
+        started.cwd, started.env = cwd, env
         return SimpleNamespace(returncode=int(command[2] in started.fails))
 
     monkeypatch.setattr(subprocess, "run", run)
@@ -192,6 +193,15 @@ def test_a_part_of_the_tests_is_one_run_of_pytest_as_asked_for(root, started):
     (root / "tests" / "browser").mkdir()
     assert cli.main(["test", "tests/browser"]) == 0
     assert started.commands[-1] == ["pytest", "tests/browser"]
+
+
+def test_the_sanitized_kernels_are_tested_alone(root, started, monkeypatch):
+    monkeypatch.setattr(checkout.subprocess, "check_output", lambda command, text: f"/lib/{command[1][18:]}\n")
+    monkeypatch.setattr(checkout.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert cli.main(["test", "--sanitize"]) == 0
+    assert [command[:4] for command in started.commands] == [["pytest", *checkout.SANITIZED]]
+    assert started.env["LD_PRELOAD"] == "/lib/libasan.so /lib/libubsan.so"
+    assert "-fsanitize=address,undefined" in started.env["AOQLAB_CXXFLAGS"]
 
 
 @pytest.mark.parametrize("words", [["test"], ["lab"], ["bench"], ["docs"]])

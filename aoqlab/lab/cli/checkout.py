@@ -31,9 +31,28 @@ CLOSED = {
 }
 
 
+# The kernels' tests; that of memory kept by the C library has no meaning where the sanitizers replace its functions.
+SANITIZED = ("tests/core/test_kernels.py", "tests/core/test_tracker.py", "tests/core/quantizers/test_all.py")
+SANITIZED_FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=all -O1 -g -fno-omit-frame-pointer"
+
+
+def _sanitize(root: Path) -> int:
+    """Run the kernels' tests on a build in which GCC's sanitizers check addresses and undefined operations."""
+    if shutil.which("g++") is None:
+        raise UsageError("test --sanitize needs g++ and its sanitizers (on Debian and Ubuntu: apt install g++)")
+    names = [["g++", f"-print-file-name={name}.so"] for name in ("libasan", "libubsan")]
+    libraries = [subprocess.check_output(name, text=True).strip() for name in names]
+    own = {"CXX": "g++", "AOQLAB_CXXFLAGS": SANITIZED_FLAGS, "LD_PRELOAD": " ".join(libraries)}
+    own["ASAN_OPTIONS"] = "detect_leaks=0"  # Python itself frees little at its end
+    command = [sys.executable, "-m", "pytest", *SANITIZED, "-k", "not kept_memory and not compiled and not eager"]
+    return subprocess.run(command, cwd=root, env=os.environ | own, check=False).returncode
+
+
 def test(pytest_arguments: Sequence[str]) -> int:
     """Run all checks, even after one has failed, and return the exit status."""
     root = root_with("tests", command="test")
+    if list(pytest_arguments) == ["--sanitize"]:
+        return _sanitize(root)
     notebooks = sorted(str(path.relative_to(root)) for path in paths.notebooks_dir().glob("*.ipynb"))
     keys = "metadata.language_info metadata.widgets"
     python = [sys.executable, "-m"]
