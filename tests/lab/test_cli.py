@@ -196,7 +196,7 @@ def test_a_part_of_the_tests_is_one_run_of_pytest_as_asked_for(root, started):
 
 
 def test_the_sanitized_kernels_are_tested_alone(root, started, monkeypatch):
-    monkeypatch.setattr(checkout.subprocess, "check_output", lambda command, text: f"/lib/{command[1][18:]}\n")
+    monkeypatch.setattr(checkout.subprocess, "check_output", lambda command, text: f"/lib/{command[1][17:]}\n")
     monkeypatch.setattr(checkout.shutil, "which", lambda name: f"/usr/bin/{name}")
     assert cli.main(["test", "--sanitize"]) == 0
     assert [command[:4] for command in started.commands] == [["pytest", *checkout.SANITIZED]]
