@@ -42,7 +42,10 @@ def _inputs(model: nn.Module, sample: Tensor | None) -> Iterator[Tensor]:
     first = next(iter(find_layers(model).values()))
     config = getattr(model, "pretrained_cfg", None)
     native = config.get("input_size") if isinstance(config, dict) else None
-    channels = first.in_features if isinstance(first, nn.Linear) else first.in_channels
-    dimensions = 0 if isinstance(first, nn.Linear) else len(first.kernel_size)  # type: ignore[arg-type]
-    for size in dict.fromkeys((*SIZES, *([native[-1]] if native else []))) if dimensions else (0,):
-        yield parameter.new_zeros(1, channels, *[size] * dimensions)  # type: ignore[arg-type]
+    if isinstance(first, nn.Linear):
+        yield parameter.new_zeros(1, first.in_features)
+        return
+    sides = len(first.kernel_size)  # type: ignore[arg-type]
+    for channels in dict.fromkeys((first.in_channels, native[0] if native else 3)):  # the first layer may read patches
+        for size in dict.fromkeys((*SIZES, *(native[-1:] if native else ()))):
+            yield parameter.new_zeros(1, channels, *[size] * sides)  # type: ignore[arg-type]

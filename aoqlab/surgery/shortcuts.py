@@ -72,8 +72,9 @@ def _reads(output: Any, x: Tensor) -> dict[Node, list[Node]]:
 def shortcut_convolutions(model: nn.Module, sample: Tensor | None = None) -> set[str]:
     """Return the names of the 1x1 convolutions on shortcuts, in one eval-mode forward pass.
 
-    The output of such a convolution, through no further layer, is added to a value that other layers computed from what
-    the convolution reads. What it reads may be pooled or pass a depthwise convolution before.
+    The output of such a convolution, through no further layer and no matrix product, is added to a value that other
+    layers computed from what the convolution reads. What it reads may be pooled or pass a depthwise convolution before.
+    Parallel branches of one convolution each, as in RepVGG, count where the block changes channels or size.
     """
     layers = find_layers(model)
     pointwise = {n for n, m in layers.items() if isinstance(m, Conv) and set(m.kernel_size) == {1}}
@@ -98,18 +99,31 @@ def shortcut_convolutions(model: nn.Module, sample: Tensor | None = None) -> set
                 waiting += [] if node in stops else reads[node]
         return found
 
+    def spreads(node: Node) -> bool:
+        return node not in made or set(getattr(layers[made[node]], "kernel_size", (1,))) != {1}
+
+    def resizes(node: Node) -> bool:
+        return node in made and set(getattr(layers[made[node]], "stride", (1,))) != {1}
+
     def is_shortcut(node: Node) -> bool:
         source = above(reads[node], (weighted - depthwise) | sums)
+        ends = {node} | source
+        layer: Any = layers[made[node]]
         waiting = [(node, user) for user in read_by[node]]
         while waiting:
             came, user = waiting.pop()
             if user in sums:
                 others = [n for n in reads[user] if n is not came]
-                identity = above(others, weighted | sums) - weighted & source
-                around = above(others, {node} | source) & weighted - source - {node}
-                if not identity and any(above(reads[n], {node} | source) & source for n in around):
+                if (above(others, weighted | sums) - weighted) & source:
+                    continue  # the other side is the shortcut, and this is the end of the block's own path
+                around = above(others, ends) & (weighted - ends)
+                path = {n for n in around if above(reads[n], ends) & source}
+                changes = layer.in_channels != layer.out_channels or any(map(resizes, {node} | path))
+                longer = any(above(reads[n], ends) & path for n in path)
+                if longer or (changes and any(map(spreads, path))):
                     return True
-            if user in sums or (len(reads[user]) == 1 and user not in weighted):
+                waiting += [(user, further) for further in read_by[user] if further in sums]
+            elif len(reads[user]) == 1 and user not in weighted and "mm" not in user.name().lower():
                 waiting += [(user, further) for further in read_by[user]]
         return False
 

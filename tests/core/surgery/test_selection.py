@@ -66,7 +66,34 @@ COMPUTED = {
         {"a": conv(3, 9), "b": conv(3, 3, groups=3), "c": conv(3, 8, 1)},
         {"c"},
     ),
-    "three branches": (lambda m, x: m.c(x) + x + m.a(x), {"a": conv(3, 3), "c": conv(3, 3, 1)}, {"c"}),
+    "one that pools and keeps its channels": (
+        lambda m, x: m.a(x) + m.b(nn.functional.avg_pool2d(x, 2)),
+        {"a": conv(3, 3, 3, 2), "b": conv(3, 3, 1)},
+        {"b"},
+    ),
+    "a projection to as many channels": (
+        lambda m, x: m.b(m.a(x).relu()) + m.c(x),
+        {"a": conv(3, 8), "b": conv(8, 3), "c": conv(3, 3, 1)},
+        {"c"},
+    ),
+    "three branches, one for each kernel": (
+        lambda m, x: m.c(x) + x + m.a(x),
+        {"a": conv(3, 3), "c": conv(3, 3, 1)},
+        set(),
+    ),
+    "branches of one kernel": (lambda m, x: m.c(x) + m.a(x), {"a": conv(3, 8, 1), "c": conv(3, 8, 1)}, set()),
+    "the end of a dense block": (
+        lambda m, x: m.c(torch.cat([x, y := m.a(x).relu()], 1)) + y + m.b(m.c(torch.cat([x, y], 1)) + y),
+        {"a": conv(3, 3), "b": conv(3, 3), "c": conv(6, 3, 1)},
+        set(),
+    ),
+    "a query": (
+        lambda m, x: (
+            torch.matmul(m.q(x), w := torch.ones(x.shape[-1], 8)) + torch.matmul(m.q(x), torch.matmul(m.k(x), w))
+        ),
+        {"q": conv(3, 3, 1), "k": conv(3, 3)},
+        set(),
+    ),
     "the end of a bottleneck": (
         lambda m, x: x + m.downsample(m.b(m.a(x)).relu()),
         {"a": conv(3, 8, 1), "b": conv(8, 8), "downsample": conv(8, 3, 1)},
