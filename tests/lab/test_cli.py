@@ -106,7 +106,7 @@ def test_a_mistyped_command_is_answered_with_the_nearest(capsys, calls, typo, me
     assert calls == []
 
 
-@pytest.mark.parametrize("words", [["--frob"], ["toy", "--fu"], ["digits", "5"], ["--", "toy", "--frob"]])
+@pytest.mark.parametrize("words", [["--frob"], ["toy", "--fu"], ["digits", "5"], ["--", "toy"]])
 def test_unknown_options_are_refused_in_one_line(capsys, calls, words):
     assert cli.main(words) == 2
     (line,) = capsys.readouterr().err.splitlines()

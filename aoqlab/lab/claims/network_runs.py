@@ -58,6 +58,11 @@ def run(
     return collect(_cells(configs, seeds, device), folder, make, progress)
 
 
+def check(configs: Sequence[TrainConfig]) -> None:
+    """Raise what :func:`run` would raise for images that are not there, or settings that they do not fit."""
+    _cells({config.default_name(): config for config in configs}, (), "cpu")
+
+
 def _cells(configs: Mapping[str, TrainConfig], seeds: Sequence[int], device: str) -> list[Cell]:
     load, cells = functools.cache(datasets.load), []
     for variant, config in configs.items():

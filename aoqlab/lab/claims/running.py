@@ -14,15 +14,18 @@ from tqdm.auto import tqdm
 
 from ..datasets.load import data_root
 from ..shared import paths
+from ..shared.limits import side_by_side_limit, whole
 from ..toy import surface
 from ..toy.problem import RegressionProblem
 from ..toy.wells import LandscapeProblem
+from ..training import TrainConfig
 from . import landscape_runs, network_runs, toy_runs
 from .cells import Tables
 from .experiments import Experiment, experiments
 from .families import CLAIMS
 from .images import reduced
 from .results import Made, Results, keep
+from .statistics import MOST_SEEDS
 
 CIFAR10 = "cifar-10-batches-py"
 """Where torchvision keeps CIFAR-10."""
@@ -49,11 +52,16 @@ def reproduce(
     for name in claims or ():
         if name not in CLAIMS:
             raise ValueError(f"unknown claim {name!r}; there are {', '.join(CLAIMS)}")
-    if seeds is not None and seeds < 1:
-        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    if seeds is not None:
+        whole("seeds", seeds, most=MOST_SEEDS)
+    if jobs is not None:
+        side_by_side_limit("jobs", whole("jobs", jobs))
     chosen = [claim for name, claim in CLAIMS.items() if claims is None or name in claims]
     folder = paths.results_dir() / ".claims"
     found = _experiments(budget, data, images, folder)
+    for experiment in found:
+        if experiment.kind == "network":  # its images are looked at before the first run of any
+            network_runs.check([v.config for v in experiment.variants if isinstance(v.config, TrainConfig)])
     made = []
     for number, experiment in enumerate(found, 1):
         variants = tuple(v for v in experiment.variants if any(c.asks_for(v.name, v.groups) for c in chosen))

@@ -64,6 +64,8 @@ def read(words: Sequence[str]) -> tuple[Command, Any]:
             raise UsageError(_unknown(words[0]))
         words = ["train", *words]  # the paper's training command
     first, rest = words[0], list(words[1:])
+    if first.startswith("-") and first not in ("-h", "--help", "--version"):
+        raise UsageError(f"unknown option {first!r} before a command; `aoqlab --help` lists commands")
     if first in COMMANDS and COMMANDS[first].hands_on and rest[:1] not in HELP:
         return COMMANDS[first], rest
     parser, subparsers = _parser(first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -31,17 +32,26 @@ def guarded(work: Callable[[], int | None]) -> int:
         found = _status_of(error)
         if found is None:
             raise
-        print(f"aoqlab: {' '.join(str(error).split()) or 'interrupted'}", file=sys.stderr)
+        print(f"aoqlab: {_sentence(error)}", file=sys.stderr)
         return found
     return status
+
+
+def _sentence(error: BaseException) -> str:
+    words = str(error)
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        words = f"{error.strerror}: {error.filename!r}"  # without the number
+    return " ".join(words.split()) or "interrupted"
 
 
 def _status_of(error: BaseException) -> int | None:
     """Return the exit status that an error stands for, ``None`` for an unexpected one."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
-    if isinstance(error, UsageError | FileNotFoundError | NotADirectoryError | FileExistsError):
+    if isinstance(error, UsageError | FileNotFoundError | NotADirectoryError | FileExistsError | IsADirectoryError):
         return USAGE_ERROR
+    if getattr(error, "errno", None) in (errno.ENAMETOOLONG, errno.ELOOP) or str(error).startswith("Symlink loop"):
+        return USAGE_ERROR  # as a path that names nothing; pathlib's error for a loop has no type of its own
     if isinstance(error, OSError) or type(error).__module__.startswith("aoqlab."):
         return FAILED
     if isinstance(error, ValueError | RuntimeError) and _raised_here(error):

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...schedule import ThreeStage, cosine_ramp
+from ..shared.limits import check_memory, whole
 from .basins import hull_area, shares
 from .wells import Array, LandscapeProblem, Starts
 from .wells import Well as Well  # the problem is built of two
@@ -123,11 +124,12 @@ def _train(
     keep: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train every setting (learning rate, schedule or None) from every start; the ends and, if kept, the paths."""
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps must be a positive integer, got {steps!r}")
+    whole("steps", steps)
     if not all(0 < lr < math.inf for lr, _ in settings):
         raise ValueError(f"learning rates must be positive and finite, got {[lr for lr, _ in settings]}")
     runs, reach, n = (len(settings), len(starts)), problem.reach, 2 * problem.reach + 1
+    needed = 24 * len(settings) * (steps + 1) + len(settings) * len(starts) * (n * n + (32 * steps if keep else 0))
+    check_memory(f"{len(settings)} settings from {len(starts)} starts, {steps} steps on {n}x{n} points", needed)
     cuts = np.arange(-reach, reach) + 0.5
     rates = np.array([lr for lr, _ in settings])[:, None, None]
     factors = np.stack([stage_factors(schedule, steps) for _, schedule in settings], 1)[..., None, None]

@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from ...arguments import check_bits
+from ...arguments import check_bits, check_number
 from ...grids import UniformGrid
 from ...schedule import ThreeStage
+from ..shared.limits import SEED, check_memory, whole
 from ..shared.seeds import mixed
 
 Method = Literal["lsq", "aoq"]
@@ -34,8 +35,7 @@ class RegressionProblem:
     def __post_init__(self) -> None:
         check_bits(self.bits)
         for name in ("n_weights", "n_samples", "batch_size", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+            whole(name, getattr(self, name))
         if self.n_samples % self.batch_size:
             raise ValueError(f"batch_size {self.batch_size} must divide n_samples {self.n_samples}")
         if self.n_samples > self.n_weights:
@@ -73,7 +73,9 @@ class RegressionData:
 
 def make_data(problem: RegressionProblem, seed: int, *, dtype: torch.dtype = torch.float32) -> RegressionData:
     """Draw the data of one seed (on CPU, so that it is the same for every device)."""
-    generator = torch.Generator().manual_seed(seed)
+    size = problem.n_samples * (20 * problem.n_weights + 8 * problem.n_samples + 16 * problem.epochs)
+    check_memory(f"the data of {problem}", size)  # the samples in three kinds of numbers, their products, the batches
+    generator = torch.Generator().manual_seed(whole("seed", seed, 0, SEED))
     grid = problem.grid
     true = torch.randint(grid.low, grid.high + 1, (problem.n_weights,), generator=generator)
     inputs = torch.randn(problem.n_samples, problem.n_weights, generator=generator).double()
@@ -110,9 +112,9 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.method not in ("lsq", "aoq"):
             raise ValueError(f"method must be 'lsq' or 'aoq', got {self.method!r}")
-        for name, value in (("lr", self.lr), ("step_init", self.step_init)):
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be positive and finite, got {value}")
+        check_number("lr", self.lr, "(0, inf)")
+        if self.step_init is not None:
+            check_number("step_init", self.step_init, "(0, inf)")
         if self.coupled and self.method != "aoq":
             raise ValueError(f"coupled=True is a variant of method 'aoq', got method {self.method!r}")
 

@@ -16,6 +16,7 @@ import torch
 
 from ...grids import UniformGrid
 from ...tracker.step_sizes import movement
+from ..shared.limits import SEED, check_memory, whole
 from .engine import EnsembleState, groups
 from .problem import FULL as FULL
 from .problem import REDUCED as REDUCED
@@ -75,8 +76,13 @@ def run_ensemble(
     """
     if not configs or not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"need configurations and distinct seeds, got {len(configs)} configurations, seeds {seeds}")
-    if records < 1:
-        raise ValueError(f"records must be at least 1, got {records}")
+    records = min(whole("records", records), problem.steps)
+    trajectories = min(whole("trajectories", trajectories, 0), problem.n_weights)
+    for seed in seeds:
+        whole("seed", seed, 0, SEED)
+    rows = len(configs) * (32 * (problem.steps + 1) + 24 * problem.n_weights)
+    kept = len(configs) * len(seeds) * records * (400 + 40 * trajectories)
+    check_memory(f"{len(configs)} configurations on {len(seeds)} seeds with {records} records", rows + kept)
     wanted = _Wanted(records, trajectories, intervals, separate_losses)
     parts, starts = [], {}
     for position, seed in enumerate(seeds):

@@ -14,6 +14,7 @@ from ...surgery import quantize
 from .. import datasets, methods, models
 from ..datasets import Dataset
 from ..methods import Method
+from ..shared.limits import check_memory, memory
 from ..shared.provenance import provenance
 from .config import TrainConfig
 from .devices import Place
@@ -99,7 +100,7 @@ def quantized(start: nn.Module, config: TrainConfig, method: Method, data: Datas
     return model
 
 
-def check(config: TrainConfig, data: Dataset, start: nn.Module | None) -> None:
+def check(config: TrainConfig, data: Dataset, start: nn.Module | None, place: Place) -> None:
     """Refuse what cannot be built or trained before anything is computed or written."""
     assert config.batch_size
     method = methods.get(config.method, **config.method_options)
@@ -107,9 +108,39 @@ def check(config: TrainConfig, data: Dataset, start: nn.Module | None) -> None:
     if method.freezing is not None and config.track_every > 1:
         raise ValueError(f"{method.name} freezes by what the tracker sees at every step: track_every must be 1")
     network = start if start is not None else create(config, data)
+    _check_memory(config, data, network, place)
     quantized(network, config, dataclasses.replace(method, activations=None), data)
     if config.teacher not in ("start", "none") and not config.full_precision:
         create(teacher_of(config), data)
+
+
+def _check_memory(config: TrainConfig, data: Dataset, network: nn.Module, place: Place) -> None:
+    """Refuse a batch that no training step can take, or whose layers' outputs alone do not fit into the memory.
+
+    The step is taken without numbers; networks that cannot do that are not checked.
+    """
+    assert config.batch_size
+    batch, elements = max(1, config.batch_size // place.world), 0
+
+    def add(layer: nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal elements
+        elements += output.numel()
+
+    twin = copy.deepcopy(network).to("meta").train()
+    for layer in twin.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.register_forward_hook(add)
+    side = config.image_size or data.image_size
+    try:
+        with torch.no_grad():
+            twin(torch.empty(batch, data.in_chans, side, side, device="meta"))
+    except Exception as error:
+        if "more than 1 value per channel" in str(error):
+            raise ValueError(f"batch_size must be at least 2 for batch norm, got {batch} per process") from None
+        return
+    there = torch.cuda.mem_get_info(place.device)[1] if place.device.type == "cuda" else memory()
+    what = f"a training step of batch_size={batch} images of {side}x{side} pixels"
+    check_memory(what, elements * (4 if place.precision == "no" else 2), there)
 
 
 def new_folder(config: TrainConfig, data: Dataset, place: Place) -> RunFolder:

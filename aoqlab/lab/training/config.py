@@ -12,12 +12,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ...arguments import check_bits
+from ...arguments import MAX_BITS, MIN_BITS, check_bits, check_flag, check_number
+from ..shared.limits import MOST, SEED, whole
 
 Automatic = Literal["auto", "yes", "no"]
 Precision = Literal["auto", "no", "bf16", "fp16"]
 Shortcut = Literal["A", "B"]
 FULL_PRECISION = "fp32"
+WHOLE = {
+    **dict.fromkeys(("epochs", "start_epochs", "batch_size", "track_every", "record_every", "eval_every"), (1, MOST)),
+    "seed": (0, SEED),
+    "threads": (1, 1024),
+    "image_size": (1, 4096),
+}
+"""Whole numbers with their least and largest value."""
+NUMBERS = {
+    **dict.fromkeys(("lr", "start_lr"), "(0, inf)"),
+    "weight_decay": "[0, inf)",
+    "hard_labels": "[0, 1]",
+    "label_smoothing": "[0, 1)",
+}
+SWITCHES = ("quantize_downsampling", "download", "new_head", "pretrained", "tensorboard")
+OPTIONAL = ("root", "teacher_checkpoint", "checkpoint", "name")
+TEXTS = ("arch", "method", "data", "teacher", "device", *OPTIONAL)
 
 
 @dataclass(frozen=True)
@@ -106,30 +123,28 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_bits(self.bits)
         if self.activation_bits not in (None, 32):
-            check_bits(self.activation_bits)
-        for name in ("epochs", "batch_size", "start_epochs", "image_size", "threads", "record_every"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-        for name in ("track_every", "eval_every", "seed"):
-            least, value = int(name != "seed"), getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+            whole("activation_bits", self.activation_bits, MIN_BITS, MAX_BITS)
+        for name, (least, most) in WHOLE.items():
+            if (value := getattr(self, name)) is not None or name in ("track_every", "eval_every", "seed"):
+                object.__setattr__(self, name, whole(name, value, least, most))
+        for name, interval in NUMBERS.items():
+            if (number := getattr(self, name)) is not None or name not in ("lr", "start_lr"):
+                check_number(name, number, interval)
+        for name in SWITCHES:
+            check_flag(name, getattr(self, name))
+        for name in TEXTS:
+            text = str(value) if isinstance(value := getattr(self, name), Path) else value
+            if (text is not None or name not in OPTIONAL) and (not isinstance(text, str) or not text or "\0" in text):
+                raise ValueError(f"{name} must be a text, not empty and without NUL, got {text!r}")
+            object.__setattr__(self, name, text)
+        patterns: Any = self.skip
+        if isinstance(patterns, str) or not all(isinstance(pattern, str) and pattern for pattern in patterns):
+            raise ValueError(f"skip must be a sequence of patterns of layer names, got {self.skip!r}")
         for name, allowed in (("compile", Automatic), ("mixed_precision", Precision), ("shortcut", Shortcut)):
             if getattr(self, name) not in get_args(allowed):
                 raise ValueError(f"{name} must be one of {', '.join(get_args(allowed))}, got {getattr(self, name)!r}")
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
+        if not re.fullmatch(r"auto|cpu|cuda(:\d{1,3})?", self.device):
             raise ValueError(f"device must be auto, cpu, cuda or cuda:N, got {self.device!r}")
-        for name in ("lr", "start_lr"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"{name} must be positive and finite, got {value}")
-        if not 0 <= self.weight_decay < math.inf:
-            raise ValueError(f"weight_decay must be finite and not negative, got {self.weight_decay}")
-        if not 0 <= self.hard_labels <= 1:
-            raise ValueError(f"hard_labels must be in [0, 1], got {self.hard_labels}")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
         if self.checkpoint and self.pretrained:
             raise ValueError("checkpoint and pretrained both say where to start from; give one of them")
         if self.teacher_checkpoint and self.teacher in ("start", "none"):

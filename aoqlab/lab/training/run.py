@@ -24,6 +24,7 @@ from ...surgery import bit_shares, quantized_layers
 from ...surgery.shares import Shares
 from .. import methods
 from ..shared.files import DamagedError, read_json, read_set
+from ..shared.limits import side_by_side_limit, whole
 from ..shared.provenance import provenance
 from ..shared.store import read_table, tensors_of
 from . import checkpoint as checkpoints
@@ -81,12 +82,14 @@ def train(
     """
     if keep and start is not None:
         raise ValueError("a run with a start of its own is not kept: call train(..., keep=False)")
+    if config.threads is not None:
+        side_by_side_limit("threads", config.threads)
     with _threads(config.threads):
         keep_memory()
         place = place_for(config)
         data = load_data(config, place)
         config = absolute(config).resolved(Path(config.data).name, len(data.train), data.image_size)
-        check(config, data, start)
+        check(config, data, start, place)
         folder = new_folder(config, data, place) if keep else None
         if folder is not None:
             config = dataclasses.replace(config, name=folder.path.name)
@@ -107,7 +110,7 @@ def resume(name: str, *, quiet: bool = False, on_epoch: OnEpoch | None = None, w
     if not {"settings", "threads"} <= record.keys():
         raise CheckpointError(f"{folder.path / CONFIG} is no configuration of a run")
     config = TrainConfig.from_dict(record["settings"])
-    with _threads(record["threads"]):
+    with _threads(whole("threads", record["threads"], 1, 1024)):
         keep_memory()
         place = place_for(config)
         if place.is_main:

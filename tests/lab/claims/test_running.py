@@ -124,7 +124,7 @@ def test_what_is_unknown_is_refused_by_name():
         claims.reproduce(claims=["magic"])
     with pytest.raises(ValueError, match="no data set 'mnist'; it has tiny"):
         claims.reproduce(data=["mnist"])
-    with pytest.raises(ValueError, match="seeds must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="seeds must be a whole number of at least 1, got 0"):
         claims.reproduce(seeds=0)
     with pytest.raises(ValueError, match="unknown budget 'huge'"):
         plans.experiments("huge")
@@ -167,7 +167,7 @@ def test_the_command_lists_claims_with_what_decides_them():
     [
         (["--claim", "magic"], "unknown claim 'magic'"),
         (["--data", "mnist"], "no data set 'mnist'"),
-        (["--seeds", "0"], "seeds must be at least 1"),
+        (["--seeds", "0"], "seeds must be a whole number of at least 1"),
     ],
 )
 def test_a_mistake_is_one_sentence(capsys, words, said):

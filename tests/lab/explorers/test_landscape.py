@@ -156,7 +156,7 @@ def test_stages_that_a_schedule_lacks_are_not_named():
 
 @pytest.mark.parametrize("steps", [0, -1, True, 2.5])
 def test_steps_must_be_a_positive_integer(as_shipped, steps):
-    with pytest.raises(ValueError, match="steps must be a positive integer"):
+    with pytest.raises(ValueError, match="steps must be a whole number of at least 1"):
         landscape(steps=steps)
 
 

@@ -189,8 +189,8 @@ def test_without_shrink_and_dampening_thresholds_stay_and_only_late_levels_move(
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: RunConfig("lsq", lr=0.0), "lr must be positive"),
-        (lambda: RunConfig("lsq", step_init=math.inf), "step_init must be positive"),
+        (lambda: RunConfig("lsq", lr=0.0), "lr must be in"),
+        (lambda: RunConfig("lsq", step_init=math.inf), "step_init must be in"),
         (lambda: RunConfig("lsq", coupled=True), "coupled=True is a variant of method 'aoq'"),
         (lambda: state_of([CONFIGS[2], SPECIAL[1]]), "need a state each"),
         (lambda: RegressionProblem(n_weights=10, n_samples=20), "must not exceed"),
@@ -198,7 +198,14 @@ def test_without_shrink_and_dampening_thresholds_stay_and_only_late_levels_move(
         (lambda: RegressionProblem(bits=9), "bits must be"),
         (lambda: run_ensemble([], [0], SMALL), "need configurations"),
         (lambda: run_ensemble(CONFIGS, [1, 1], SMALL), "distinct seeds"),
-        (lambda: run_ensemble(CONFIGS, [1], SMALL, records=0), "records"),
+        (lambda: run_ensemble(CONFIGS, [1], SMALL, records=0), "records must be a whole number of at least 1, got 0"),
+        (lambda: run_ensemble(CONFIGS, [1], SMALL, records=10**10), "records must be a whole number of at most"),
+        (
+            lambda: run_ensemble(CONFIGS, [1], SMALL, trajectories=-1),
+            "trajectories must be a whole number of",
+        ),
+        (lambda: run_ensemble(CONFIGS, [10**26], SMALL), "seed must be a whole number of at most"),
+        (lambda: run_ensemble(CONFIGS, [1], RegressionProblem(10**9, 10**9)), "GB of memory"),
     ],
 )
 def test_bad_settings_are_refused(make, match):

@@ -39,7 +39,7 @@ def landscape(
     Raise ``ValueError`` for steps below 1.
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps must be a positive integer, got {steps!r}")
+        raise ValueError(f"steps must be a whole number of at least 1, got {steps!r}")
     return Landscape(problem or LandscapeProblem(), steps, schedule or ThreeStage())
 
 
