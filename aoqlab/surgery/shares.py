@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.backends import cudnn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parameter import UninitializedParameter
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -46,7 +51,7 @@ def bit_shares(model: nn.Module, sample: Tensor | None = None) -> Shares:
 
     handles = [layer.register_forward_hook(count) for layer in bits_of]
     try:
-        with quantizers_disabled(model), torch.no_grad():
+        with quantizers_disabled(model), torch.no_grad(), _plain_products():
             x, _ = forward(model, sample, "multiply-adds are counted")
             multiply_adds.clear()  # also of inputs that failed
             with FlopCounterMode(display=False) as flops:
@@ -59,6 +64,20 @@ def bit_shares(model: nn.Module, sample: Tensor | None = None) -> Shares:
     return {
         what: {bits: n / counts.total() for bits, n in sorted(counts.items()) if n} for what, counts in found.items()
     }
+
+
+@contextmanager
+def _plain_products() -> Iterator[None]:
+    """Compute attention and recurrent layers from matrix products, which are counted, and not in one call each."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH), cudnn.flags(enabled=False):
+            warnings.filterwarnings("ignore", message="TF32 acceleration")  # of a setting that the next line leaves
+            with torch.backends.mkldnn.flags(enabled=False):
+                yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def shares_text(shares: Shares) -> str:

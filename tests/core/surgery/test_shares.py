@@ -55,6 +55,31 @@ def test_nothing_is_left_over_where_everything_is_quantized():
     assert bit_shares(model.half())["parameters"] == {3: 1}
 
 
+class Sequence(nn.Module):
+    """What torch computes in one call each: an LSTM, and attention."""
+
+    def __init__(self):
+        super().__init__()
+        self.memory = nn.LSTM(8, 8, bias=False, batch_first=True)
+        self.encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, bias=False)
+        self.head = nn.Linear(8, 8, bias=False)
+
+    def forward(self, x):
+        y = self.head(self.encoder(self.memory(x)[0])).unsqueeze(1)
+        return functional.scaled_dot_product_attention(y, y, y)
+
+
+def test_products_inside_attention_and_recurrent_layers_are_counted():
+    model = quantize(Sequence(), weights=LSQ(2), quantize_first_last=True)
+    for p in model.parameters():
+        p.requires_grad_(False)  # or torch would not take its fast path
+    quantized = 5 * (8 * 16 + 16 * 8 + 8 * 8)
+    recurrent, projections, attention = 5 * 8 * 8 * 8, 5 * 4 * 8 * 8, 2 * 2 * 5 * 5 * 8
+    total = quantized + recurrent + projections + attention
+    expected = {2: quantized / total, 32: 1 - quantized / total}
+    assert bit_shares(model, torch.randn(3, 5, 8))["multiply_adds"] == pytest.approx(expected)
+
+
 def test_the_line_of_shares():
     shares = {"parameters": {2: 0.107, 32: 0.893}, "multiply_adds": {32: 1.0}}
     assert shares_text(shares) == ("parameters: 10.7% at 2 bits, 89.3% at 32 bits; multiply-adds: 100.0% at 32 bits")
