@@ -141,7 +141,7 @@ def test_a_run_that_was_interrupted_resumes_by_the_same_line(project, capsys, mo
         (["resnet20", "2", "1", "--epochs", "x"], "--epochs must be a whole number, got 'x'"),
         (["resnet20", "2", "1", "--epochs", "0"], "epochs must be a whole number of at least 1, got 0"),
         (["resnet20", "2", "1", "--epochs"], "--epochs: expected one argument"),
-        (["resnet20", "2", "1", "--lr", "-1"], "lr must be positive and finite, got -1.0"),
+        (["resnet20", "2", "1", "--lr", "-1"], "lr must be in (0, inf), got -1.0"),
         (["resnet20", "2", "1", "--epoch", "3"], "unknown option '--epoch'; did you mean --epochs"),
         (["resnet20", "2", "1", "--arch", "x"], "unknown option '--arch'"),
         (["resnet20", "2", "1", "4"], "unknown word '4'"),

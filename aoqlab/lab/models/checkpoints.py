@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from ..shared.files import has_digest, read_checked
 
 State = dict[str, Tensor]
 
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "model_ema", "state_dict_ema", "ema")
 """Where training scripts keep the weights inside what they save."""
+MOST_UNPACKED = 10
+"""How many times its size a file may become in memory."""
 PREFIXES = ("module.", "_orig_mod.", "model.")
 """What data parallelism, compilation and training frameworks put in front of every name."""
 
@@ -26,8 +29,9 @@ def read_weights(file: str | Path, *, finite: bool = True) -> State:
 
     The format is told by the content, not by the suffix. Pickles are read with ``weights_only=True``: one that holds
     anything but plain data and tensors is refused, so reading never runs code. Raises ``FileNotFoundError`` or
-    ``ValueError``, both naming the file; NaN and infinity are refused too, unless ``finite`` is ``False``: to look at
-    what went wrong.
+    ``ValueError``, both naming the file. Sizes are read before anything is unpacked, and tensors must have numbers of
+    their own: a file that would become far larger than it is, and sparse, quantized, nested, meta and complex tensors
+    are refused. NaN and infinity are refused too, unless ``finite`` is ``False``: to look at what went wrong.
     """
     file = Path(file)
     if not file.is_file():
@@ -109,6 +113,11 @@ def _is_safetensors(file: Path) -> bool:
 
 
 def _load_pickle(file: Path) -> object:
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:  # torch.save does not compress
+            unpacked, packed = sum(entry.file_size for entry in archive.infolist()), file.stat().st_size
+        if unpacked > MOST_UNPACKED * packed:
+            raise ValueError(f"{packed:,} bytes would unpack to {unpacked:,}")
     # Given the name, torch would go by the suffix.
     with file.open("rb") as opened, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pickles that torch.save did not write: the error that follows says it
@@ -143,6 +152,18 @@ def _unwrapped(content: object) -> object:
     return content
 
 
+def _no_numbers(value: Tensor, file: Path) -> str:
+    """Say what kind of tensor has no real number of its own for each element; "" for one that has."""
+    if value.layout != torch.strided or value.is_nested:
+        return "a sparse or nested tensor"
+    if value.is_meta or value.is_quantized or value.is_complex():
+        return f"a {'meta' if value.is_meta else 'quantized' if value.is_quantized else 'complex'} tensor"
+    size = value.numel() * value.element_size()
+    if size > max(value.untyped_storage().nbytes(), file.stat().st_size):
+        return f"a tensor of shape {tuple(value.shape)} that repeats fewer numbers"
+    return ""
+
+
 def _plain(content: object, file: Path, finite: bool) -> State:
     if not isinstance(content, Mapping) or not any(isinstance(value, Tensor) for value in content.values()):
         what = f"a dict of {_first([repr(k) for k in content])}" if isinstance(content, Mapping) else type(content)
@@ -153,10 +174,14 @@ def _plain(content: object, file: Path, finite: bool) -> State:
             raise ValueError(
                 f"checkpoint {file} has {name!r} of type {type(value).__name__} among its weights; keep tensors alone"
             )
+        if problem := _no_numbers(value, file):
+            raise ValueError(f"checkpoint {file} has in {name} {problem}; save dense tensors of real numbers")
         number = value.double() if value.element_size() == 1 else value  # 8-bit floats have no isfinite
         if finite and value.is_floating_point() and not torch.isfinite(number).all():
             raise ValueError(f"checkpoint {file} has NaN or infinity in {name}; take one from before that happened")
         state[name] = value.detach()
+    if any(name.startswith("module.") for name in state):
+        state.pop("n_averaged", None)  # torch.optim.swa_utils.AveragedModel counts
     while prefix := next((p for p in PREFIXES if all(name.startswith(p) for name in state)), None):
         state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state

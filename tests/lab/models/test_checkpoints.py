@@ -1,6 +1,7 @@
 import argparse
 import pickle
 import re
+import zipfile
 
 import pytest
 import torch
@@ -225,3 +226,43 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
         read_weights(tmp_path / "no.th")
     with pytest.raises(FileNotFoundError, match=r"is a folder"):
         models.create("resnet20", checkpoint=tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: torch.zeros(1).expand(10**6, 10**6), "repeats fewer numbers"),
+        (lambda: torch.zeros(1, 10).expand(10**5, 10), "repeats fewer numbers"),
+        (lambda: torch.zeros(3, device="meta"), "a meta tensor"),
+        (lambda: torch.eye(3).to_sparse(), "a sparse or nested tensor"),
+        (lambda: torch.eye(3).to_sparse_csr(), "a sparse or nested tensor"),
+        (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "a sparse or nested tensor"),
+        (lambda: torch.quantize_per_tensor(torch.randn(3), 0.1, 0, torch.qint8), "a quantized tensor"),
+        (lambda: torch.zeros(3, dtype=torch.complex64), "a complex tensor"),
+    ],
+)
+@pytest.mark.parametrize("finite", [True, False])
+def test_a_tensor_without_numbers_of_its_own_is_refused_by_name(tmp_path, make, said, finite):
+    file = tmp_path / "odd.pth"
+    torch.save({"good": torch.ones(2), "odd": make()}, file)
+    with pytest.raises(ValueError, match=f"odd.pth has in odd {said}|odd.pth has in odd a tensor .*{said}"):
+        read_weights(file, finite=finite)
+
+
+def test_a_small_file_that_becomes_a_large_one_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    torch.save({"w": torch.zeros(10**6)}, tmp_path / "whole.pth")
+    with zipfile.ZipFile(tmp_path / "whole.pth") as whole, zipfile.ZipFile(tmp_path / "bomb.pth", "w") as bomb:
+        for name in whole.namelist():
+            bomb.writestr(name, whole.read(name), zipfile.ZIP_DEFLATED)
+    assert read_weights(tmp_path / "whole.pth")["w"].numel() == 10**6
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("unpacked"))
+    with pytest.raises(ValueError, match=r"bomb.pth is damaged or no checkpoint \([\d,]+ bytes would unpack to 4,0"):
+        read_weights(tmp_path / "bomb.pth")
+
+
+def test_averaged_networks_load(tmp_path, net):
+    averaged = torch.optim.swa_utils.AveragedModel(net)
+    for number, content in enumerate([averaged.state_dict(), {"model_ema": averaged.state_dict(), "epoch": 3}]):
+        torch.save(content, tmp_path / f"{number}.pth")
+        assert_same(net, models.create("resnet20", shortcut="A", checkpoint=tmp_path / f"{number}.pth"))
