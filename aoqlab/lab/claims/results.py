@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ..shared import paths
-from ..shared.files import DamagedError, DamagedWarning, read_json, read_set, write_set
+from ..shared.files import DamagedError, DamagedWarning, held, read_json, read_set, write_set
 from ..shared.provenance import provenance
 from ..shared.store import read_table
 from . import stored_surface
@@ -79,8 +79,16 @@ def load(folder: str | Path | None = None) -> Results:
 def keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
     """Judge, put in place of what was stored for the same budget, data and claims, and write all files or none.
 
-    What budget "first" measures is no result: it is kept in a folder of its own.
+    What budget "first" measures is no result: it is kept in a folder of its own. One process at a time does this, so
+    that none loses what another has just written.
     """
+    lock = paths.results_dir() / ".claims"
+    lock.mkdir(exist_ok=True)
+    with held(lock):
+        return _keep(budget, claims, made)
+
+
+def _keep(budget: str, claims: list[Claim], made: list[Made]) -> Results:
     here = provenance()
     folder = folder_of(budget)
     families = {claim.id: family for family, found in FAMILIES.items() for claim in found}

@@ -67,7 +67,7 @@ def write_all_atomic(files: Mapping[Path, Content], *, digests: bool = False) ->
         try:
             for folder in sorted(folders):
                 folder.mkdir(parents=True, exist_ok=True)
-                if stack.enter_context(_held(folder)):
+                if stack.enter_context(held(folder)):
                     _settle(_temporaries(folder))
             for target, content in files.items():
                 _write(fresh[target], content)
@@ -136,8 +136,8 @@ def has_digest(path: Path) -> bool:
 
 def complete(folder: Path) -> None:
     """Wait until nobody writes in a folder, then finish or remove what a killed process left there."""
-    with suppress(OSError), _held(folder) as held:
-        if held:
+    with suppress(OSError), held(folder) as alone:
+        if alone:
             _settle(_temporaries(folder))
 
 
@@ -195,18 +195,18 @@ def _write(path: Path, content: Content) -> None:
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[bool]:
+def held(folder: Path) -> Iterator[bool]:
     """Let one process at a time write in a folder; False where the file system has no such locks (NFS)."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        held = True
+        alone = True
     except OSError:
-        held = False
+        alone = False
     try:
-        yield held
+        yield alone
     finally:
-        if held:
+        if alone:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # processes forked meanwhile have the descriptor too
         os.close(descriptor)
 
