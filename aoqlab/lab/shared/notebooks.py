@@ -25,7 +25,7 @@ def explorers_scripts(notebook: Any) -> list[str]:
 
 
 def security_policy(scripts: Iterable[str]) -> str:
-    """Return the policy for the head of a page that runs these inline scripts, nothing else, and fetches nothing."""
+    """Return the policy for the head of a page that runs these inline scripts, no others, and fetches nothing."""
     digests = {base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts}
     allowed = " ".join(f"'sha256-{digest}'" for digest in sorted(digests)) or "'none'"
     rules = f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; font-src data:"

@@ -83,7 +83,7 @@ def results():
 @pytest.fixture(scope="module")
 def folder(results, tmp_path_factory):
     where = tmp_path_factory.mktemp("results")
-    for name, file in FILES.items():  # text as somebody else might have stored it
+    for name, file in FILES.items():  # text as others might have stored it
         table = getattr(results, name).replace({"data": {"digits-cnn": EVIL}})
         stored = [column for column in ("title", "reason", "unit", "processor", "edge") if column in table]
         table.assign(**dict.fromkeys(stored, EVIL)).to_parquet(where / file)
@@ -272,7 +272,7 @@ def test_stored_text_is_no_markup_and_no_other_script_would_run(page):
     assert "'unsafe-inline'" not in re.search(r"script-src[^;]*", policy)[0]
 
 
-def test_stored_text_is_told_as_it_is(results):
+def test_stored_text_is_told_unchanged(results):
     shown = [
         report.findings_of(with_claims(results, reason=EVIL), CLAIMS["local-search"]),
         report.table_text(with_claims(results, title=EVIL, unit=EVIL)),
