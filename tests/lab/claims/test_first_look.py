@@ -44,6 +44,7 @@ def test_every_effect_says_what_it_means():
             more, less = part.said(0.5), part.said(-0.5)
             assert more != less
             assert not set("{}|") & set(more + less)
+            assert len(part.said(-0.01234)) <= 47, "a second line of the table"
 
 
 def test_a_ratio_is_said_as_how_many_times():

@@ -14,7 +14,7 @@ MOVEMENT = {
 
 def _ratio(trend: str, second: At, against: str, on: Kind | None = None) -> Part:
     statistic = f"movement of the step size {trend} its trend, AOQ / {against}"
-    says = f"AOQ's step moves {{}} times as much|little as {against}'s"
+    says = f"AOQ's step moves {{}}x as much|little as {against}'s"
     return Part(statistic, MOVEMENT[trend], AOQ, second, -1, says, on=on)
 
 

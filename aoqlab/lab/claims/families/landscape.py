@@ -28,7 +28,13 @@ CLAIMS = (
         2,
         "Also when each method has the setting that leads most starts into the deep basin, more of them end there "
         "under oscillating than under conventional training.",
-        (_deep(" at its best", "each at its best, starts near the shallow basin", f"tuned {SAYS}"),),
+        (
+            _deep(
+                " at its best",
+                "each at its best, starts near the shallow basin",
+                "tuned, {} more|less of starts end deep",
+            ),
+        ),
         (),
         "Conventional training may take a larger learning rate, of equally many settings as oscillating has. Settings "
         "are chosen on one set of starts and judged on fresh ones.",

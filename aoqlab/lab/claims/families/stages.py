@@ -36,19 +36,19 @@ CLAIMS = (
                 "best shrink_min inside - shrink_min 1",
                 NO_SHRINK,
                 MODERATE,
-                "the best shrink inside errs {} more|less than none",
+                "the best shrink errs {} more|less than none",
             ),
             _error(
                 "best shrink_min inside - shrink_min 0.1",
                 MOST,
                 MODERATE,
-                "the best shrink inside errs {} more|less than most",
+                "the best shrink errs {} more|less than most",
             ),
             _error(
                 "best shrink_min inside - LSQ at the same learning rate",
                 LSQ,
                 MODERATE,
-                "the best shrink inside errs {} more|less than LSQ",
+                "the best shrink errs {} more|less than LSQ",
             ),
         ),
         (
@@ -165,7 +165,7 @@ CLAIMS = (
                 AOQ,
                 HELD,
                 -1,
-                "widening calms crossings {} less|more than levels held",
+                "widening calms {} less|more than levels held",
             ),
         ),
         (
