@@ -44,7 +44,7 @@ def without_widgets(notebook: Any) -> Any:
 def export_html(notebook: str | Path, out: str | Path | None = None) -> Path:
     """Write a saved notebook with its outputs as one HTML file that fetches nothing and whose explorers slide.
 
-    No script but those of the explorers runs in it. ``out`` defaults to the notebook's name with ``.html``. Widgets
+    Only the explorers' scripts run in it. ``out`` defaults to the notebook's name with ``.html``. Widgets
     other than explorers need a kernel and are left out.
     """
     import nbformat
