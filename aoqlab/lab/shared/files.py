@@ -135,7 +135,7 @@ def has_digest(path: Path) -> bool:
 
 
 def complete(folder: Path) -> None:
-    """Wait until nobody writes in a folder, then finish or remove what a killed process left there."""
+    """Wait until no process writes in a folder, then finish or remove what a killed process left there."""
     with suppress(OSError), held(folder) as alone:
         if alone:
             _settle(_temporaries(folder))

@@ -43,7 +43,7 @@ def content(version):
 def killed_at(operation, work):
     """Do the work in a process that ends without a word before its n-th file operation; return whether it did."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Python 3.12 warns of every fork beside threads
+        warnings.simplefilter("ignore")  # Python 3.12 warns of every fork where threads run
         child = os.fork()
     if not child:
         count = itertools.count(1)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from aoqlab.lab.shared.files import DamagedWarning
 from aoqlab.lab.training import train
 from aoqlab.lab.training.sweep import Outcome, RunFailedError, outcomes
 
@@ -135,7 +136,8 @@ def test_kept_starts_are_read_and_give_the_same_run_to_the_bit(small, calls, swe
     assert_same(made, read)
     (file,) = tmp_path.glob("start-digits_cnn-digits-*.entry")
     file.write_bytes(file.read_bytes()[:-10])
-    assert_same(made, *sweep([config], starts=tmp_path))
+    with pytest.warns(DamagedWarning, match="it is made again"):
+        assert_same(made, *sweep([config], starts=tmp_path))
     assert [c.method for c in calls[3:]] == ["fp32", "aoq"], "a damaged file is made again"
 
 
