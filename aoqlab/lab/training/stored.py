@@ -104,7 +104,7 @@ def read(folder: Path, tables: Sequence[str] = TABLES) -> StoredRun:
 
 
 def _settings(stored: dict[str, Any]) -> dict[str, Any]:
-    """Return stored settings, with defaults for settings of later versions; raise ``ValueError`` for impossible ones."""
+    """Return stored settings, with defaults for settings of later versions; ``ValueError`` for impossible ones."""
     defaults = TrainConfig().to_dict()
     settings = {**defaults, **stored}
     for name, default in defaults.items():
