@@ -144,6 +144,7 @@ def test_a_start_that_is_kept_is_not_trained_again(made, trained):
     assert trained == [("aoq", 0)]
 
 
+@pytest.mark.filterwarnings("ignore::aoqlab.lab.shared.files.DamagedWarning")  # which says so
 @pytest.mark.parametrize("keep", [40, 0, 1000, None])
 def test_a_damaged_run_is_made_again_the_same(made, trained, keep):
     folder, _, _ = made

@@ -149,6 +149,7 @@ def test_single_weights_of_the_first_seed_are_kept(tmp_path, kernels):
     assert again.samples.astype(str).equals(kept.astype(str))
 
 
+@pytest.mark.filterwarnings("ignore::aoqlab.lab.shared.files.DamagedWarning")  # which says so
 @pytest.mark.parametrize(
     "damage",
     [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-20]), lambda path: path.write_bytes(b"")],
