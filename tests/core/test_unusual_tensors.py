@@ -36,7 +36,7 @@ def pure(request):
 
 
 TRACED = pytest.mark.filterwarnings(  # torch.jit is deprecated, and in use; checks of shapes become constants
-    "ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning"
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::torch.jit.TracerWarning"
 )
 
 
