@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 MIN_BITS, MAX_BITS = 2, 8
+MOST = 10**9
 
 
 def check_bits(bits: int) -> int:
@@ -23,13 +24,16 @@ def check_flag(name: str, value: bool) -> bool:
     return value
 
 
-def check_count(name: str, value: int | None, or_none: bool = False) -> int | None:
-    """Return ``value`` if it is an integer of at least 1, or ``None`` where that is allowed; otherwise raise."""
-    if value is None and or_none:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1{', or None' * or_none}, got {value!r}")
-    return value
+def check_count(name: str, value: Any, least: int = 1, most: int = MOST, also: str = "") -> int:
+    """Return ``value`` if it is a whole number from ``least`` to ``most``, otherwise raise ``ValueError``.
+
+    ``also``: what else the caller takes, for the message, such as ", or None".
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}{also}, got {value!r}")
+    if int(value) > most:
+        raise ValueError(f"{name} must be a whole number of at most {most}{also}, got {value!r}")
+    return int(value)
 
 
 def check_number(name: str, value: Any, interval: str = "[0, 1]") -> float:

@@ -62,7 +62,8 @@ class ThreeStage:
         check_number("shrink_min", self.shrink_min, "(0, 1]")
         for name in ("dampening", "perturbation"):
             check_number(name, getattr(self, name), "[0, inf)")
-        check_count("staircase", self.staircase, or_none=True)
+        if self.staircase is not None:
+            check_count("staircase", self.staircase, also=", or None")
         check_flag("levels_learn", self.levels_learn)
 
     def __call__(self, progress: float) -> StageState:

@@ -59,8 +59,7 @@ def _reduce_to(sums: Tensor, step: Tensor) -> Tensor:
 
 def apply_gradient(function: type[torch.autograd.Function], *inputs: Any) -> Any:
     """Apply a function with a gradient of its own; to a tracer show the operations it consists of."""
-    tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
-    return function.forward(*inputs) if tracing else function.apply(*inputs)
+    return function.forward(*inputs) if native.tracing() else function.apply(*inputs)
 
 
 def _native_uniform(

@@ -157,10 +157,14 @@ def _readable(tensor: Tensor) -> bool:
     return plain and not tensor.is_nested and not tensor.is_neg() and check_memory(tensor)
 
 
+def tracing() -> bool:
+    """Return whether ``torch.jit.trace`` or an exporter that uses it is under way."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined]
+
+
 def watched() -> bool:
     """Return whether a tracer or a dispatch mode has to see every operation, and maybe without values."""
-    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined]
-    return torch.compiler.is_compiling() or tracing or is_in_torch_dispatch_mode()
+    return torch.compiler.is_compiling() or tracing() or is_in_torch_dispatch_mode()
 
 
 def available(*tensors: Tensor) -> bool:

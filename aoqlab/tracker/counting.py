@@ -77,7 +77,8 @@ class CodeCounter(nn.Module):
         self.bits = check_bits(bits)
         check_number("momentum", momentum, "(0, 1]")
         check_number("oscillating_above", oscillating_above)
-        check_count("record_every", record_every, or_none=True)
+        if record_every is not None:
+            check_count("record_every", record_every, also=", or None")
         check_flag("count_configurations", count_configurations)
         self.single = not isinstance(shape, Mapping)
         shapes = shape.items() if isinstance(shape, Mapping) else [(SINGLE, shape)]
@@ -85,7 +86,7 @@ class CodeCounter(nn.Module):
             self.shapes = {check_instance("a name", name, str, "a text"): torch.Size(size) for name, size in shapes}
         except TypeError as error:
             raise TypeError(f"shape must be a shape such as (64, 64), or layers and shapes, got {shape!r}") from error
-        if not self.shapes or any(not size or min(size) < 1 for size in self.shapes.values() if size != ()):
+        if not self.shapes or any(min(size) < 1 for size in self.shapes.values() if size):
             raise ValueError(f"every layer needs at least one weight, got {dict(self.shapes)}")
         self.momentum, self.oscillating_above = float(momentum), oscillating_above  # the kernel takes a double
         self.record_every, self.count_configurations = record_every, count_configurations

@@ -591,8 +591,8 @@ def test_eight_bits_take_every_uint8_code_and_no_other():
         ({"shape": (3, 0)}, "every layer needs at least one weight"),
         ({"momentum": 0.0}, r"momentum must be in \(0, 1\], got 0.0"),
         ({"momentum": math.nan}, r"momentum must be in \(0, 1\], got nan"),
-        ({"record_every": 0}, "record_every must be an integer of at least 1, or None, got 0"),
-        ({"record_every": 2.5}, "record_every must be an integer of at least 1, or None, got 2.5"),
+        ({"record_every": 0}, "record_every must be a whole number of at least 1, or None, got 0"),
+        ({"record_every": 2.5}, "record_every must be a whole number of at least 1, or None, got 2.5"),
     ],
 )
 def test_arguments_out_of_range_are_refused(keywords, message, as_shipped):

@@ -12,9 +12,10 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+from ...arguments import check_count
 from ..datasets.load import data_root
 from ..shared import paths
-from ..shared.limits import side_by_side_limit, whole
+from ..shared.limits import side_by_side_limit
 from ..toy import surface
 from ..toy.problem import RegressionProblem
 from ..toy.wells import LandscapeProblem
@@ -53,9 +54,9 @@ def reproduce(
         if name not in CLAIMS:
             raise ValueError(f"unknown claim {name!r}; there are {', '.join(CLAIMS)}")
     if seeds is not None:
-        whole("seeds", seeds, most=MOST_SEEDS)
+        check_count("seeds", seeds, most=MOST_SEEDS)
     if jobs is not None:
-        side_by_side_limit("jobs", whole("jobs", jobs))
+        side_by_side_limit("jobs", check_count("jobs", jobs))
     chosen = [claim for name, claim in CLAIMS.items() if claims is None or name in claims]
     folder = paths.results_dir() / ".claims"
     found = _experiments(budget, data, images, folder)

@@ -1,29 +1,17 @@
-"""What a machine can be asked for: whole numbers within bounds, and memory that it has."""
+"""What a machine can be asked for: threads and memory that it has."""
 
 from __future__ import annotations
 
 import os
-from numbers import Integral
 from pathlib import Path
-from typing import Any
 
 import joblib
 
-MOST = 10**9
 SEED = 2**63 - 1
 """The largest seed that every generator takes."""
 PER_CORE = 8
 """Threads or processes on one core beyond which they only wait for each other."""
 GROUP = Path("/sys/fs/cgroup/memory.max")
-
-
-def whole(name: str, value: Any, least: int = 1, most: int = MOST) -> int:
-    """Return ``value`` if it is a whole number from ``least`` to ``most``, otherwise raise ``ValueError``."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-    if int(value) > most:
-        raise ValueError(f"{name} must be a whole number of at most {most}, got {value!r}")
-    return int(value)
 
 
 def side_by_side_limit(name: str, value: int) -> int:

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ...arguments import check_count
 from ...schedule import ThreeStage, cosine_ramp
-from ..shared.limits import check_memory, whole
+from ..shared.limits import check_memory
 from .basins import hull_area, shares
 from .wells import Array, LandscapeProblem, Starts
 from .wells import Well as Well  # the problem is built of two
@@ -124,7 +125,7 @@ def _train(
     keep: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train every setting (learning rate, schedule or None) from every start; the ends and, if kept, the paths."""
-    whole("steps", steps)
+    check_count("steps", steps)
     if not all(0 < lr < math.inf for lr, _ in settings):
         raise ValueError(f"learning rates must be positive and finite, got {[lr for lr, _ in settings]}")
     runs, reach, n = (len(settings), len(starts)), problem.reach, 2 * problem.reach + 1

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from ...arguments import check_bits, check_number
+from ...arguments import check_bits, check_count, check_number
 from ...grids import UniformGrid
 from ...schedule import ThreeStage
-from ..shared.limits import SEED, check_memory, whole
+from ..shared.limits import SEED, check_memory
 from ..shared.seeds import mixed
 
 Method = Literal["lsq", "aoq"]
@@ -35,7 +35,7 @@ class RegressionProblem:
     def __post_init__(self) -> None:
         check_bits(self.bits)
         for name in ("n_weights", "n_samples", "batch_size", "epochs"):
-            whole(name, getattr(self, name))
+            check_count(name, getattr(self, name))
         if self.n_samples % self.batch_size:
             raise ValueError(f"batch_size {self.batch_size} must divide n_samples {self.n_samples}")
         if self.n_samples > self.n_weights:
@@ -75,7 +75,7 @@ def make_data(problem: RegressionProblem, seed: int, *, dtype: torch.dtype = tor
     """Draw the data of one seed (on CPU, so that it is the same for every device)."""
     size = problem.n_samples * (20 * problem.n_weights + 8 * problem.n_samples + 16 * problem.epochs)
     check_memory(f"the data of {problem}", size)  # the samples in three kinds of numbers, their products, the batches
-    generator = torch.Generator().manual_seed(whole("seed", seed, 0, SEED))
+    generator = torch.Generator().manual_seed(check_count("seed", seed, 0, SEED))
     grid = problem.grid
     true = torch.randint(grid.low, grid.high + 1, (problem.n_weights,), generator=generator)
     inputs = torch.randn(problem.n_samples, problem.n_weights, generator=generator).double()

@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ...arguments import check_count
 from ...grids import UniformGrid
 from ...tracker.step_sizes import movement
-from ..shared.limits import SEED, check_memory, whole
+from ..shared.limits import SEED, check_memory
 from .engine import EnsembleState, groups
 from .problem import FULL as FULL
 from .problem import REDUCED as REDUCED
@@ -76,10 +77,10 @@ def run_ensemble(
     """
     if not configs or not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"need configurations and distinct seeds, got {len(configs)} configurations, seeds {seeds}")
-    records = min(whole("records", records), problem.steps)
-    trajectories = min(whole("trajectories", trajectories, 0), problem.n_weights)
+    records = min(check_count("records", records), problem.steps)
+    trajectories = min(check_count("trajectories", trajectories, 0), problem.n_weights)
     for seed in seeds:
-        whole("seed", seed, 0, SEED)
+        check_count("seed", seed, 0, SEED)
     rows = len(configs) * (32 * (problem.steps + 1) + 24 * problem.n_weights)
     kept = len(configs) * len(seeds) * records * (400 + 40 * trajectories)
     check_memory(f"{len(configs)} configurations on {len(seeds)} seeds with {records} records", rows + kept)

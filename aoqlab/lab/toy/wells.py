@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..shared.limits import SEED, check_memory, whole
+from ...arguments import check_count
+from ..shared.limits import SEED, check_memory
 
 # floating, not float64: numpy's own functions promise no more.
 Array = NDArray[np.floating[Any]]
@@ -99,8 +100,8 @@ class LandscapeProblem:
 
     def starts(self, kind: Starts, n: int, seed: int = 0) -> Array:
         """Random starts (n, 2): in a disc of radius ``spacing`` around the shallow well, or in the whole square."""
-        check_memory(f"{whole('n', n)} starts", 64 * n)
-        rng = np.random.default_rng(whole("seed", seed, 0, SEED))
+        check_memory(f"{check_count('n', n)} starts", 64 * n)
+        rng = np.random.default_rng(check_count("seed", seed, 0, SEED))
         if kind == "uniform":
             return rng.uniform(-self.extent, self.extent, (n, 2))
         if kind != "shallow":

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ...arguments import MAX_BITS, MIN_BITS, check_bits, check_flag, check_number
-from ..shared.limits import MOST, SEED, whole
+from ...arguments import MAX_BITS, MIN_BITS, MOST, check_bits, check_count, check_flag, check_number
+from ..shared.limits import SEED
 
 Automatic = Literal["auto", "yes", "no"]
 Precision = Literal["auto", "no", "bf16", "fp16"]
@@ -123,10 +123,10 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_bits(self.bits)
         if self.activation_bits not in (None, 32):
-            whole("activation_bits", self.activation_bits, MIN_BITS, MAX_BITS)
+            check_count("activation_bits", self.activation_bits, MIN_BITS, MAX_BITS)
         for name, (least, most) in WHOLE.items():
             if (value := getattr(self, name)) is not None or name in ("track_every", "eval_every", "seed"):
-                object.__setattr__(self, name, whole(name, value, least, most))
+                object.__setattr__(self, name, check_count(name, value, least, most))
         for name, interval in NUMBERS.items():
             if (number := getattr(self, name)) is not None or name not in ("lr", "start_lr"):
                 check_number(name, number, interval)

@@ -19,12 +19,13 @@ from safetensors.torch import save
 from torch import nn
 from tqdm.auto import tqdm
 
+from ...arguments import check_count
 from ...kernels.native import keep_memory
 from ...surgery import bit_shares, quantized_layers
 from ...surgery.shares import Shares
 from .. import methods
 from ..shared.files import DamagedError, read_json, read_set
-from ..shared.limits import side_by_side_limit, whole
+from ..shared.limits import side_by_side_limit
 from ..shared.provenance import provenance
 from ..shared.store import read_table, tensors_of
 from . import checkpoint as checkpoints
@@ -110,7 +111,7 @@ def resume(name: str, *, quiet: bool = False, on_epoch: OnEpoch | None = None, w
     if not {"settings", "threads"} <= record.keys():
         raise CheckpointError(f"{folder.path / CONFIG} is no configuration of a run")
     config = TrainConfig.from_dict(record["settings"])
-    with _threads(whole("threads", record["threads"], 1, 1024)):
+    with _threads(check_count("threads", record["threads"], 1, 1024)):
         keep_memory()
         place = place_for(config)
         if place.is_main:
